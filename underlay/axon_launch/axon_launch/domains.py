@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS domain of one's own: two runs on one machine that lock their domains never hear each other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+# Domain d uses UDP ports from 7400 + 250 d; above 101 these reach Linux's ephemeral ports. 0 is everybody's default.
+_FIRST, _LAST = 1, 101
+
+
+def claim_domain(folder: Path | None = None) -> tuple[int, int]:
+    """A ROS_DOMAIN_ID that no other claimer holds, and the descriptor whose lock says so.
+
+    The lock lasts until every copy of the descriptor is closed, at the latest with the process. `folder` defaults to
+    one in $TMPDIR. Raises RuntimeError where all domains are taken.
+    """
+    folder = folder or Path(tempfile.gettempdir()) / "axon-ros-domains"
+    folder.mkdir(mode=0o1777, exist_ok=True)
+    count = _LAST - _FIRST + 1
+    for offset in range(count):
+        domain = _FIRST + (os.getpid() + offset) % count
+        descriptor = _try_lock(folder / f"{domain}.lock")
+        if descriptor is not None:
+            return domain, descriptor
+    raise RuntimeError(f"all ROS domains {_FIRST}..{_LAST} are taken, as the locks in {folder} say")
+
+
+def _try_lock(path: Path) -> int | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user's lock: theirs
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
