@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A path between two poses over what the costmap knows: cost field, search, smoothing, check."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from axon_planner.config import PlannerConfig
+from axon_planner.costmap import Costmap, Field
+from axon_planner.search import SearchStatus, find_path
+from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut, with_headings
+
+SPACING_M = 0.05
+# A robot may stand nearer to an obstacle than it would plan: its path then starts at the nearest free cell this near.
+ESCAPE_M = 0.35
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres."""
+
+    status: SearchStatus
+    path: np.ndarray
+    raw: np.ndarray
+    cost: float
+    expanded: int
+    planning_s: float
+    reason: str = ""
+
+    @property
+    def found(self) -> bool:
+        return self.status is SearchStatus.FOUND
+
+    @property
+    def length_m(self) -> float:
+        return path_length(self.path)
+
+
+def path_length(path: np.ndarray) -> float:
+    """Length in metres of poses or points (N, 2+)."""
+    return float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum()) if len(path) else 0.0
+
+
+class PathPlanner:
+    """Plans on a costmap with a robot's footprint; holds no state of its own."""
+
+    def __init__(self, config: PlannerConfig):
+        self.config = config
+        footprint = config.footprint
+        # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
+        self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
+        self.soft_m = footprint.inscribed_radius_m + config.comfort_clearance_m
+
+    def cost_of(self, field: Field) -> np.ndarray:
+        """Cost (H, W) float32 of a metre in each cell: 1 in the open, more near obstacles, inf where the base hits."""
+        nearness = np.clip((self.soft_m - field.distance_m) / (self.soft_m - self.hard_m), 0.0, 1.0)
+        cost = 1.0 + np.float32(self.config.clearance_weight) * nearness * nearness
+        cost[field.unknown] *= np.float32(self.config.unknown_cost)
+        cost[field.distance_m < self.hard_m] = np.inf
+        return cost
+
+    def plan(self, costmap: Costmap, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+        """Path from pose `start` to pose `goal`, (3,) each, in the costmap's frame; an ordinary "no" is a status."""
+        began_s = time.perf_counter()
+        for name, pose in (("start", start), ("goal", goal)):
+            if not costmap.contains(pose):
+                return _no(SearchStatus.OUTSIDE, f"{name} {_text(pose)} lies outside the map", began_s)
+        return self.plan_on(costmap.field(start, goal), start, goal)
+
+    def plan_on(self, field: Field, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+        """As `plan`, on a field that was taken before."""
+        began_s = time.perf_counter()
+        cost = self.cost_of(field)
+        blocked = ~np.isfinite(cost)
+        start_cell, goal_cell = field.cell_of(start), field.cell_of(goal)
+        if _inside(blocked, start_cell) and blocked[start_cell]:
+            start_cell = self._escape(field, blocked, start_cell)
+            if start_cell is None:
+                return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
+        found = find_path(blocked, start_cell, goal_cell, _finite(cost), self.config.search_timeout_s)
+        if not found.found:
+            pose = start if found.status is SearchStatus.START_BLOCKED else goal
+            return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
+        raw = _with_ends(field.centers_of(found.cells), start, goal, keep_first=start_cell != field.cell_of(start))
+        path = self._smooth(raw, cost, field, goal)
+        length_cost = found.cost * field.resolution_m
+        return PlanResult(found.status, path, raw, length_cost, found.expanded, time.perf_counter() - began_s)
+
+    def cost_along(self, field: Field, path: np.ndarray) -> float:
+        """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""
+        return segment_cost(path[:, :2], self.cost_of(field), field)
+
+    def blocked_at(self, field: Field, path: np.ndarray) -> int | None:
+        """Index of the first pose of a path at which the base would hit something, or None."""
+        hits = np.flatnonzero(field.distance_at(path[:, :2]) < self.config.footprint.inscribed_radius_m)
+        return int(hits[0]) if len(hits) else None
+
+    def _smooth(self, raw: np.ndarray, cost: np.ndarray, field: Field, goal: np.ndarray) -> np.ndarray:
+        corners = shortcut(raw, cost, field)
+        band = elastic_band(resample(corners, SPACING_M), field, self.soft_m)
+        return with_headings(resample(band, SPACING_M), float(goal[2]))
+
+    def _escape(self, field: Field, blocked: np.ndarray, cell: tuple[int, int]) -> tuple[int, int] | None:
+        """Nearest free cell to a blocked one, unless an obstacle covers the base's very centre."""
+        if field.distance_m[cell] == 0.0:
+            return None
+        reach = int(ESCAPE_M / field.resolution_m)
+        row, col = max(0, cell[0] - reach), max(0, cell[1] - reach)
+        free = np.argwhere(~blocked[row : cell[0] + reach + 1, col : cell[1] + reach + 1]) + (row, col)
+        away = np.linalg.norm(free - np.array(cell), axis=1)
+        if not len(free) or away.min() > reach:
+            return None
+        return tuple(int(k) for k in free[away.argmin()])
+
+
+def _finite(cost: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(cost), cost, np.float32(1.0))
+
+
+def _with_ends(points: np.ndarray, start: np.ndarray, goal: np.ndarray, keep_first: bool) -> np.ndarray:
+    """Put the exact start in the place of the first cell (before it where it is another), the goal in the last's."""
+    inner = points[0 if keep_first else 1 : -1]
+    return np.concatenate([[start[:2]], inner, [goal[:2]]]).astype(np.float64)
+
+
+def _inside(grid: np.ndarray, cell: tuple[int, int]) -> bool:
+    return 0 <= cell[0] < grid.shape[0] and 0 <= cell[1] < grid.shape[1]
+
+
+def _text(pose: np.ndarray) -> str:
+    return f"({pose[0]:.2f}, {pose[1]:.2f})"
+
+
+def _no(status: SearchStatus, reason: str, began_s: float, expanded: int = 0) -> PlanResult:
+    return PlanResult(
+        status, np.empty((0, 3)), np.empty((0, 2)), float("inf"), expanded, time.perf_counter() - began_s, reason
+    )

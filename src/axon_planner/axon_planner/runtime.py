@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drive to a pose from scans and odometry: what the node, the benchmarks and a user's own program all call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from axon_core.checks import check_array
+from axon_core.geometry import se2_compose, wrap_angle
+from axon_core.grids import Grid
+from axon_core.motion import Twist2, limit_twist
+from axon_core.scans import Scan
+
+from axon_planner.config import PlannerConfig
+from axon_planner.costmap import Costmap, Field
+from axon_planner.planning import PathPlanner, PlanResult, path_length
+from axon_planner.search import SearchStatus
+from axon_planner.tracker import FollowStatus, PathFollower
+
+__all__ = ["NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
+
+# A new path that runs elsewhere is taken only where it is this much cheaper: two ways of about equal cost would alternate.
+SWITCH_FACTOR = 0.85
+SAME_WAY_M = 0.35
+LOST_PATH_M = 0.6
+BLOCKED_FOR_S = 0.8
+PROGRESS_M = 0.2
+BACK_OFF_S = 1.2
+FORGET_RADIUS_M = 1.5
+
+
+class NavStatus(Enum):
+    IDLE = "no goal"
+    RUNNING = "driving"
+    REACHED = "goal reached"
+    NO_PATH = "no path to the goal"
+    GOAL_BLOCKED = "goal in an obstacle"
+    START_BLOCKED = "robot in an obstacle"
+    OUTSIDE = "goal outside the map"
+    BLOCKED = "no way on after all recoveries"
+    TIMEOUT = "time for the goal is over"
+    STALE_SCAN = "no fresh scan"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """The drive has ended, well or not; STALE_SCAN waits for the sensor."""
+        return self not in (NavStatus.RUNNING, NavStatus.STALE_SCAN)
+
+
+_FAILED_SEARCH = {
+    SearchStatus.OUTSIDE: NavStatus.OUTSIDE,
+    SearchStatus.START_BLOCKED: NavStatus.START_BLOCKED,
+    SearchStatus.GOAL_BLOCKED: NavStatus.GOAL_BLOCKED,
+    SearchStatus.NO_PATH: NavStatus.NO_PATH,
+    SearchStatus.TIMEOUT: NavStatus.NO_PATH,
+    SearchStatus.LIMIT: NavStatus.NO_PATH,
+}
+
+
+@dataclass(frozen=True)
+class NavStep:
+    """What to do now: a command, whose status says why it may be zero, and the path (N, 3) it follows."""
+
+    command: Twist2
+    status: NavStatus
+    path: np.ndarray | None = None
+    reason: str = ""
+    remaining_m: float = math.nan
+    recoveries: int = 0
+
+
+class Navigator:
+    """Plan, follow, replan, recover. Call `step` at `control_rate_hz`; all poses (3,) are in one frame (odom or map).
+
+    A goal is a pose (`set_goal`, the navigator plans) or a path (`set_path`, the navigator only follows).
+    """
+
+    def __init__(self, config: PlannerConfig | None = None):
+        self.config = config or PlannerConfig()
+        self.costmap = Costmap(self.config)
+        self.planner = PathPlanner(self.config)
+        self.follower = PathFollower(self.config)
+        self.plan: PlanResult | None = None
+        self.path: np.ndarray | None = None
+        self.goal: np.ndarray | None = None
+        self._plans_itself = True
+        self._status, self._reason = NavStatus.IDLE, ""
+        self._last_scan: Scan | None = None
+        self._scan_t_s = -math.inf
+        self._last_t_s: float | None = None
+        self._reset_drive()
+
+    @property
+    def status(self) -> NavStatus:
+        return self._status
+
+    def set_goal(self, goal_pose: np.ndarray) -> None:
+        """Drive to `goal_pose` (3,) from the next step on; replaces any goal before. Raises ValueError if not finite."""
+        self._begin(check_array("goal_pose", goal_pose, shape=(3,)), plans_itself=True)
+
+    def set_path(self, path: np.ndarray) -> None:
+        """Follow `path` (N, 3) as it is, without planning; replaces any goal before."""
+        path = check_array("path", path, shape=(None, 3))
+        if len(path) == 0:
+            raise ValueError("path is empty: expected at least one pose")
+        self._begin(path[-1].copy(), plans_itself=False)
+        self._take(path)
+
+    def cancel(self) -> None:
+        """End the drive: the next steps brake to a stop."""
+        if self.goal is not None:
+            self._end(NavStatus.CANCELLED, "cancelled by request")
+
+    def reset(self) -> None:
+        """Forget the goal and everything seen."""
+        static = self.costmap.static
+        self.__init__(self.config)
+        self.costmap.set_map(static)
+
+    def set_map(self, grid: Grid | None) -> None:
+        """Lay a map (in the frame of all poses) under the scans."""
+        self.costmap.set_map(grid)
+
+    def observe(self, t_s: float, scan: Scan, odom_T_laser: np.ndarray) -> None:
+        """Enter a scan measured at `t_s` from the pose of the scanner at that time."""
+        self.costmap.update(scan, odom_T_laser)
+        self._scan_t_s = t_s
+
+    def warm_up(self) -> None:
+        """Compile everything by driving a metre among made-up walls, then forget it."""
+        ranges = np.full(180, 3.0, np.float32)
+        scan = Scan(ranges, -1.5, 3.0 / 179, 0.1, 10.0)
+        self.set_goal(np.array([1.5, 0.0, 0.0]))
+        for k in range(3):
+            self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
+        self.reset()
+
+    def step(
+        self,
+        t_s: float,
+        odom_T_base: np.ndarray,
+        velocity: Twist2,
+        scan: Scan | None,
+        base_T_laser: np.ndarray,
+        scan_age_s: float = 0.0,
+    ) -> NavStep:
+        """One control step at `t_s`: base pose (3,) and measured velocity now, the newest scan and its age.
+
+        The same scan object given again is not entered again. Without a scan for `scan_timeout_s` the command is zero.
+        """
+        pose = check_array("odom_T_base", odom_T_base, shape=(3,))
+        dt_s = self._elapsed(t_s)
+        if scan is not None and scan is not self._last_scan:
+            then = se2_compose(pose, _moved(velocity, -scan_age_s))
+            self.observe(t_s - scan_age_s, scan, se2_compose(then, base_T_laser))
+            self._last_scan = scan
+        if self.goal is None:
+            return self._result(self._brake(velocity, dt_s), pose)
+        if t_s - self._scan_t_s > self.config.scan_timeout_s:
+            self._status = NavStatus.STALE_SCAN
+            self._reason = f"newest scan is {t_s - self._scan_t_s:.2f} s old: check the scanner and its topic"
+            self._freeze_clocks(dt_s)
+            return self._result(self._brake(velocity, dt_s), pose)
+        self._status, self._reason = NavStatus.RUNNING, ""
+        command = self._drive(t_s, pose, velocity, dt_s)
+        return self._result(command, pose)
+
+    def _begin(self, goal: np.ndarray, plans_itself: bool) -> None:
+        self.goal, self._plans_itself = goal, plans_itself
+        self._status, self._reason = NavStatus.RUNNING, ""
+        self.plan = self.path = None
+        self.follower.reset()
+        self._reset_drive()
+
+    def _reset_drive(self) -> None:
+        self._began_t_s: float | None = None
+        self._next_plan_t_s = -math.inf
+        self._no_path_since_s: float | None = None
+        self._blocked_since_s: float | None = None
+        self._best_remaining_m, self._progress_t_s = math.inf, math.inf
+        self._recovery: Callable[..., Twist2] | None = None
+        self._recovery_until_s = -math.inf
+        self.recoveries = 0
+        self._recoveries_here = 0
+
+    def _elapsed(self, t_s: float) -> float:
+        nominal = 1.0 / self.config.control_rate_hz
+        elapsed = nominal if self._last_t_s is None else t_s - self._last_t_s
+        self._last_t_s = t_s
+        return min(max(elapsed, 0.2 * nominal), 4.0 * nominal)
+
+    def _freeze_clocks(self, dt_s: float) -> None:
+        """Time spent waiting for the sensor is nobody's lack of progress."""
+        self._progress_t_s += dt_s
+
+    def _brake(self, velocity: Twist2, dt_s: float) -> Twist2:
+        return self.follower.stop(velocity, dt_s)
+
+    def _end(self, status: NavStatus, reason: str) -> None:
+        self._status, self._reason = status, reason
+        self.goal = None
+
+    def _result(self, command: Twist2, pose: np.ndarray) -> NavStep:
+        remaining = math.nan
+        if self.path is not None:
+            nearest = int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
+            remaining = path_length(self.path[nearest:])
+        return NavStep(command, self._status, self.path, self._reason, remaining, self.recoveries)
+
+    def _drive(self, t_s: float, pose: np.ndarray, velocity: Twist2, dt_s: float) -> Twist2:
+        if self._began_t_s is None:
+            self._began_t_s = self._progress_t_s = t_s
+        if self.config.goal_timeout_s and t_s - self._began_t_s > self.config.goal_timeout_s:
+            self._end(NavStatus.TIMEOUT, f"not reached within {self.config.goal_timeout_s:.1f} s")
+            return self._brake(velocity, dt_s)
+        if self._recovery is not None:
+            if t_s < self._recovery_until_s:
+                return self._recovery(pose, velocity, dt_s)
+            self._finish_recovery(t_s)
+        field = self._field(pose)
+        if self._plans_itself and self._plan_is_due(t_s, pose, field):
+            self._replan(t_s, pose, field)
+        if self.goal is None or self.path is None:
+            return self._brake(velocity, dt_s)
+        return self._follow(t_s, pose, velocity, field, dt_s)
+
+    def _field(self, pose: np.ndarray) -> Field:
+        return self.costmap.field(pose, self.goal)
+
+    def _plan_is_due(self, t_s: float, pose: np.ndarray, field: Field) -> bool:
+        if t_s >= self._next_plan_t_s or self.path is None:
+            return True
+        if t_s < self._next_plan_t_s - self.config.replan_period_s + 0.1:
+            return False
+        return self.planner.blocked_at(field, self._ahead(pose)) is not None
+
+    def _ahead(self, pose: np.ndarray) -> np.ndarray:
+        """What is left of the path, without the part that the base stands on."""
+        nearest = int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
+        return self.path[min(nearest + 2, len(self.path) - 1) :]
+
+    def _replan(self, t_s: float, pose: np.ndarray, field: Field) -> None:
+        self._next_plan_t_s = t_s + self.config.replan_period_s
+        self.plan = self._search(pose, field)
+        if self.plan.found:
+            self._no_path_since_s = None
+            if self.path is None or self._is_better(self.plan, pose, field):
+                self._take(self.plan.path)
+            return
+        if self._no_path_since_s is None:
+            self._no_path_since_s = t_s
+        self.path = None
+        waited = t_s - self._no_path_since_s
+        if self.plan.status is SearchStatus.OUTSIDE or waited >= self.config.no_path_timeout_s:
+            self._end(_FAILED_SEARCH[self.plan.status], self.plan.reason)
+        elif waited >= 0.5 * self.config.no_path_timeout_s:
+            self.costmap.clear_around(pose, FORGET_RADIUS_M)
+
+    def _search(self, pose: np.ndarray, field: Field) -> PlanResult:
+        static = self.costmap.static
+        if not self.costmap.contains(self.goal) or (static is not None and not _within(static, self.goal)):
+            reason = f"goal ({self.goal[0]:.2f}, {self.goal[1]:.2f}) lies outside the map"
+            return PlanResult(SearchStatus.OUTSIDE, np.empty((0, 3)), np.empty((0, 2)), math.inf, 0, 0.0, reason)
+        return self.planner.plan_on(field, pose, self.goal)
+
+    def _is_better(self, plan: PlanResult, pose: np.ndarray, field: Field) -> bool:
+        """Take the new path where it runs the same way, or is clearly cheaper, or the old one is blocked or lost."""
+        ahead = self._ahead(pose)
+        gap = np.linalg.norm(plan.path[:, None, :2] - ahead[None, ::2, :2], axis=2)
+        if gap.min(axis=0).max() < SAME_WAY_M or gap[0].min() > LOST_PATH_M:
+            return True
+        if self.planner.blocked_at(field, ahead) is not None:
+            return True
+        return self.planner.cost_along(field, plan.path) < SWITCH_FACTOR * self.planner.cost_along(field, ahead)
+
+    def _take(self, path: np.ndarray) -> None:
+        self.path = path
+        self.follower.set_path(path)
+
+    def _follow(self, t_s: float, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> Twist2:
+        step = self.follower.step(pose, velocity, field, dt_s)
+        if step.status is FollowStatus.REACHED:
+            self._end(NavStatus.REACHED, "")
+            return step.command
+        self._watch_progress(t_s, step.remaining_m, pose)
+        blocked = step.status is FollowStatus.BLOCKED
+        self._blocked_since_s = (self._blocked_since_s or t_s) if blocked else None
+        stuck = t_s - self._progress_t_s > self.config.progress_timeout_s
+        if stuck or (blocked and t_s - self._blocked_since_s > BLOCKED_FOR_S):
+            self._start_recovery(t_s, pose)
+        return step.command
+
+    def _watch_progress(self, t_s: float, remaining_m: float, pose: np.ndarray) -> None:
+        turn_left = abs(wrap_angle(self.goal[2] - pose[2])) if remaining_m < 2.0 * self.config.goal_tolerance_m else math.pi
+        remaining_m += 0.3 * turn_left  # the turn at the end is progress too
+        if remaining_m < self._best_remaining_m - PROGRESS_M:
+            self._best_remaining_m, self._progress_t_s = remaining_m, t_s
+            self._recoveries_here = 0
+
+    def _start_recovery(self, t_s: float, pose: np.ndarray) -> None:
+        """Back off first; the next time forget what was seen around, then back off again."""
+        if self._recoveries_here >= self.config.max_recoveries:
+            self._end(NavStatus.BLOCKED, f"no progress after {self._recoveries_here} recoveries")
+            return
+        self.recoveries += 1
+        self._recoveries_here += 1
+        if self._recoveries_here % 2 == 0:
+            self.costmap.clear_around(pose, FORGET_RADIUS_M)
+            self._finish_recovery(t_s)
+            return
+        self._recovery, self._recovery_until_s = self._back_off, t_s + BACK_OFF_S
+
+    def _finish_recovery(self, t_s: float) -> None:
+        self._recovery = None
+        self._blocked_since_s = None
+        self._next_plan_t_s = -math.inf
+        self._best_remaining_m, self._progress_t_s = math.inf, t_s
+
+    def _back_off(self, pose: np.ndarray, velocity: Twist2, dt_s: float) -> Twist2:
+        """Reverse along the freest of a few arcs, as long as that is free."""
+        field = self._field(pose)
+        speed = -min(self.config.max_reverse_mps, 0.3)
+        here = self.follower.discs.clearance(field, pose)
+        best, best_clearance = Twist2(), min(0.0, here) - 1e-6
+        for turn in (0.0, -0.4, 0.4):
+            ends = [se2_compose(pose, _moved(Twist2(speed, 0.0, turn), t)) for t in (0.25, 0.5, 0.75)]
+            clearance = min(self.follower.discs.clearance(field, end) for end in ends)
+            if clearance > best_clearance:
+                best, best_clearance = Twist2(speed, 0.0, turn), clearance
+        return limit_twist(best, velocity, self.config.limits, dt_s)
+
+
+def _moved(velocity: Twist2, dt_s: float) -> np.ndarray:
+    """Pose (3,) after `dt_s` at constant velocity from the origin."""
+    yaw = velocity.wz_radps * dt_s
+    x = velocity.vx_mps * dt_s * math.cos(0.5 * yaw)
+    y = velocity.vx_mps * dt_s * math.sin(0.5 * yaw)
+    return np.array([x, y, yaw])
+
+
+def _within(grid: Grid, pose: np.ndarray) -> bool:
+    return bool(grid.contains(grid.cells_of(pose[None, :2]))[0])
+
+
+def _geometry(scan: Scan) -> tuple[float, float, float, float]:
+    return scan.angle_min_rad, scan.angle_increment_rad, scan.range_min_m, scan.range_max_m

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follow a path by sampling drives: model predictive path integral control over the distance field.
+
+Williams et al., "Model Predictive Path Integral Control", 2017: sample controls about the last plan, roll each out under
+the base's limits, weigh by exp(-cost / temperature). Here a cost is in metres of progress along the path; a fixed fan
+of arcs, stops and reverses is sampled beside the noise, so that the choice never depends on luck alone, and the mean is
+driven only if it is itself free of collision, else the best single sample is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from axon_core.geometry import wrap_angle
+from axon_core.motion import Twist2, limit_twist
+from numba import njit
+
+from axon_planner.config import PlannerConfig
+from axon_planner.costmap import Field, interpolate
+from axon_planner.planning import path_length
+from axon_planner.smoothing import resample
+
+DISCS = 3
+COLLISION_COST = 100.0
+KNOT_S = 0.3
+SPACING_M = 0.05
+TURN_GAIN = 2.5
+
+
+class FollowStatus(Enum):
+    RUNNING = "following the path"
+    REACHED = "end of the path reached"
+    BLOCKED = "no free drive"
+
+
+@dataclass(frozen=True)
+class FollowStep:
+    """One command with what is left of the path and the clearance of the chosen drive, both in metres."""
+
+    command: Twist2
+    status: FollowStatus
+    remaining_m: float
+    clearance_m: float
+
+
+class Discs:
+    """A rectangle's cover by discs on its axis: `centers_m` (K,) along x of the base and one radius."""
+
+    def __init__(self, config: PlannerConfig, count: int = DISCS):
+        piece = config.footprint_length_m / count
+        self.centers_m = config.footprint_center_x_m + (np.arange(count) - 0.5 * (count - 1)) * piece
+        self.radius_m = math.hypot(0.5 * piece, 0.5 * config.footprint_width_m)
+
+    def clearance(self, field: Field, pose: np.ndarray) -> float:
+        """Distance in metres from the cover at a pose to the nearest obstacle, negative where they overlap."""
+        return float(
+            _clearance(
+                field.distance_m, field.origin_m[0], field.origin_m[1], field.resolution_m,
+                pose[0], pose[1], math.cos(pose[2]), math.sin(pose[2]), self.centers_m, self.radius_m,
+            )
+        )  # fmt: skip
+
+
+class PathFollower:
+    """Drives along a path (N, 3) within limits and ends at its last pose within the tolerances."""
+
+    def __init__(self, config: PlannerConfig):
+        self.config = config
+        self.discs = Discs(config)
+        self.steps = max(2, round(config.horizon_s / config.sample_dt_s))
+        self._noise = _noise_bank(config, self.steps)
+        self._fan = _fan(config, self.steps)
+        self.path: np.ndarray | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the path and the plan of controls."""
+        self.path = None
+        self._controls = np.zeros((self.steps, 2))
+        self._last = Twist2()
+        self._at_end = False
+
+    def set_path(self, path: np.ndarray) -> None:
+        """Follow `path` (N, 3) from wherever it comes nearest to the base; may change at any time."""
+        path = np.asarray(path, dtype=np.float64)
+        if path.ndim != 2 or path.shape[1] != 3 or len(path) < 1 or not np.isfinite(path).all():
+            raise ValueError(f"path has shape {path.shape}: expected (N, 3) finite poses, N at least 1")
+        points = resample(path[:, :2], SPACING_M) if len(path) > 1 else np.repeat(path[:, :2], 2, axis=0)
+        edges = np.diff(points, axis=0)
+        yaw = np.arctan2(edges[:, 1], edges[:, 0])
+        if path_length(path) < 1e-6:
+            yaw[:] = path[-1, 2]
+        moved = self.path is None or np.linalg.norm(self.path[-1, :2] - path[-1, :2]) > 1e-6
+        self._at_end = self._at_end and not moved
+        self.path = np.column_stack([points, np.append(yaw, yaw[-1])])
+        self._spacing = path_length(self.path) / (len(points) - 1)
+        self._end_yaw = float(path[-1, 2])
+
+    def step(self, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> FollowStep:
+        """The command for the next `dt_s` at `pose` (3,), the base's measured `velocity` and obstacles in `field`."""
+        if self.path is None:
+            raise ValueError("no path to follow: call set_path first")
+        index = self._nearest(pose)
+        remaining = self._remaining(pose, index)
+        end_distance = float(np.linalg.norm(self.path[-1, :2] - pose[:2]))
+        if end_distance <= self.config.goal_tolerance_m * (1.5 if self._at_end else 1.0):
+            self._at_end = True
+            return self._finish(pose, velocity, field, dt_s, end_distance)
+        self._at_end = False
+        return self._drive(pose, velocity, field, dt_s, index, remaining)
+
+    def stop(self, velocity: Twist2, dt_s: float) -> Twist2:
+        """A command that brakes as hard as the limits allow."""
+        self._controls[:] = 0.0
+        self._last = limit_twist(Twist2(), velocity, self.config.limits, dt_s)
+        return self._last
+
+    def _nearest(self, pose: np.ndarray) -> int:
+        return int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
+
+    def _remaining(self, pose: np.ndarray, index: int) -> float:
+        return (len(self.path) - 1 - index) * self._spacing + float(np.linalg.norm(self.path[index, :2] - pose[:2]))
+
+    def _finish(self, pose, velocity: Twist2, field: Field, dt_s: float, end_distance: float) -> FollowStep:
+        """Brake within the tolerance, then turn on the spot to the last heading."""
+        error = float(wrap_angle(self._end_yaw - pose[2]))
+        clearance = self.discs.clearance(field, pose)
+        if abs(error) <= self.config.goal_yaw_tolerance_rad:
+            command = self.stop(velocity, dt_s)
+            moving = abs(velocity.vx_mps) > 0.1 or abs(velocity.wz_radps) > 0.3
+            return FollowStep(command, FollowStatus.RUNNING if moving else FollowStatus.REACHED, end_distance, clearance)
+        command = self.turn_towards(pose, velocity, field, dt_s, error)
+        status = FollowStatus.BLOCKED if command is None else FollowStatus.RUNNING
+        return FollowStep(command or self.stop(velocity, dt_s), status, end_distance, clearance)
+
+    def turn_towards(self, pose, velocity: Twist2, field: Field, dt_s: float, error_rad: float) -> Twist2 | None:
+        """A command that turns on the spot by `error_rad`; None where the base would hit something on the way."""
+        if not self._turn_is_free(field, pose, error_rad):
+            return None
+        limits = self.config.limits
+        braking = math.sqrt(2.0 * 0.5 * limits.max_turn_accel_radps2 * abs(error_rad))
+        speed = min(limits.max_turn_radps, braking, TURN_GAIN * abs(error_rad) + 0.1)
+        target = Twist2(0.0, 0.0, math.copysign(speed, error_rad))
+        self._controls[:] = 0.0
+        self._last = limit_twist(target, velocity, limits, dt_s)
+        return self._last
+
+    def _turn_is_free(self, field: Field, pose, error_rad: float) -> bool:
+        here = self.discs.clearance(field, pose)
+        turned = np.array(pose, dtype=np.float64)
+        for yaw in np.linspace(0.0, error_rad, max(2, int(abs(error_rad) / 0.1)))[1:]:
+            turned[2] = pose[2] + yaw
+            if self.discs.clearance(field, turned) < min(0.0, here - 0.02):
+                return False
+        return True
+
+    def _drive(self, pose, velocity: Twist2, field: Field, dt_s: float, index: int, remaining: float) -> FollowStep:
+        config = self.config
+        self._shift(dt_s)
+        state = _predict(pose, velocity, self._last, config)
+        arguments = (
+            state, index, self.path, self._spacing, field.distance_m, field.origin_m, field.resolution_m,
+            self.discs.centers_m, self.discs.radius_m, _weights(config), config.sample_dt_s,
+        )  # fmt: skip
+        costs, drives = _sample(self._controls, self._noise, self._fan, *arguments)
+        best = int(costs.argmin())
+        weight = np.exp(-(costs - costs[best]) / config.temperature_m)
+        mean = np.einsum("k,kti->ti", weight / weight.sum(), drives)
+        mean_cost, clearance = _rollout(mean, *arguments)
+        if mean_cost > costs[best] + 4.0 * config.temperature_m:
+            mean = drives[best]
+            mean_cost, clearance = _rollout(mean, *arguments)
+        self._controls = mean
+        if clearance < 0.0 and clearance < self.discs.clearance(field, pose) - 1e-3:
+            return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)
+        target = Twist2(float(mean[0, 0]), 0.0, float(mean[0, 1]))
+        self._last = limit_twist(target, _blend(self._last, velocity), config.limits, dt_s)
+        return FollowStep(self._last, FollowStatus.RUNNING, remaining, clearance)
+
+    def _shift(self, dt_s: float) -> None:
+        at = np.minimum(np.arange(self.steps) + dt_s / self.config.sample_dt_s, self.steps - 1)
+        low = np.floor(at).astype(int)
+        high = np.minimum(low + 1, self.steps - 1)
+        part = (at - low)[:, None]
+        self._controls = self._controls[low] * (1.0 - part) + self._controls[high] * part
+
+
+def _blend(last: Twist2, measured: Twist2) -> Twist2:
+    """The last command where the base follows it, what is measured where it does not (somebody else brakes)."""
+    vx = last.vx_mps if abs(last.vx_mps - measured.vx_mps) < 0.3 else measured.vx_mps
+    wz = last.wz_radps if abs(last.wz_radps - measured.wz_radps) < 0.8 else measured.wz_radps
+    return Twist2(vx, 0.0, wz)
+
+
+def _predict(pose, velocity: Twist2, last: Twist2, config: PlannerConfig) -> np.ndarray:
+    """State [x, y, yaw, v, w] at the moment at which a command given now takes effect."""
+    dt = config.command_latency_s
+    after = limit_twist(last, velocity, config.limits, dt)
+    v, w = 0.5 * (velocity.vx_mps + after.vx_mps), 0.5 * (velocity.wz_radps + after.wz_radps)
+    yaw = pose[2] + 0.5 * w * dt
+    x, y = pose[0] + v * dt * math.cos(yaw), pose[1] + v * dt * math.sin(yaw)
+    return np.array([x, y, pose[2] + w * dt, after.vx_mps, after.wz_radps])
+
+
+def _noise_bank(config: PlannerConfig, steps: int) -> np.ndarray:
+    """Smooth noise (K, steps, 2); for every sample there is one that turns the other way."""
+    rng = np.random.default_rng(7)
+    knots = max(2, round(config.horizon_s / KNOT_S))
+    half = rng.standard_normal(((config.samples + 1) // 2, knots, 2))
+    half *= np.array([config.speed_noise_mps, config.turn_noise_radps])
+    half[::2, 1:] = half[::2, :1]  # every other one keeps its noise over the whole horizon
+    at = np.linspace(0.0, knots - 1.0, steps)
+    low = np.minimum(at.astype(int), knots - 2)
+    part = (at - low)[None, :, None]
+    smooth = half[:, low] * (1.0 - part) + half[:, low + 1] * part
+    return np.concatenate([smooth, smooth * np.array([1.0, -1.0])])
+
+
+def _fan(config: PlannerConfig, steps: int) -> np.ndarray:
+    """Constant controls (F, steps, 2) that are always among the samples: arcs, turns on the spot, reverses, a stop."""
+    turns = np.linspace(-1.0, 1.0, 9) * config.max_turn_radps
+    fan = [(v * config.max_speed_mps, w) for v in (0.15, 0.4, 0.7, 1.0) for w in turns]
+    fan += [(0.0, w) for w in turns]
+    fan += [(-config.max_reverse_mps, w) for w in (-0.5, 0.0, 0.5)]
+    return np.repeat(np.array(fan)[:, None, :], steps, axis=1)
+
+
+def _weights(config: PlannerConfig) -> np.ndarray:
+    """What the compiled roll-out needs of the config, in one array (see its unpacking)."""
+    return np.array(
+        [
+            config.max_speed_mps, config.max_reverse_mps, config.max_turn_radps, config.max_accel_mps2,
+            config.max_decel_mps2, config.max_turn_accel_radps2, config.safety_margin_m, config.cross_track_weight,
+            config.heading_weight, config.near_weight, config.near_clearance_m, config.speed_margin_s,
+        ]
+    )  # fmt: skip
+
+
+@njit(cache=True, inline="always")
+def _clearance(distance, origin_x, origin_y, resolution, x, y, cos_yaw, sin_yaw, centers, radius):
+    nearest = 1e9
+    for c in centers:
+        d = interpolate(distance, origin_x, origin_y, resolution, x + c * cos_yaw, y + c * sin_yaw)
+        nearest = min(nearest, d)
+    return nearest - radius
+
+
+@njit(cache=True, fastmath=True)
+def _rollout(controls, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
+    """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place."""
+    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed = weights
+    x, y, yaw, v, w = state
+    last = len(path) - 1
+    cost, least, left = 0.0, 1e9, 0.0
+    i = index
+    for t in range(len(controls)):
+        left = (last - i) * spacing
+        ahead = np.hypot(path[last, 0] - x, path[last, 1] - y) if left < 1.0 else left
+        cap = min(top, np.sqrt(1.4 * decel * max(ahead, 0.0)) + 0.05)
+        controls[t, 0] = min(max(controls[t, 0], -reverse), cap)
+        controls[t, 1] = min(max(controls[t, 1], -turn), turn)
+        dv = controls[t, 0] - v
+        up = accel if v >= 0.0 else decel
+        down = decel if v > 0.0 else accel
+        v += min(max(dv, -down * dt), up * dt)
+        w += min(max(controls[t, 1] - w, -turn_accel * dt), turn_accel * dt)
+        middle = yaw + 0.5 * w * dt
+        x += v * dt * np.cos(middle)
+        y += v * dt * np.sin(middle)
+        yaw += w * dt
+        near_sq = (path[i, 0] - x) ** 2 + (path[i, 1] - y) ** 2
+        while i < last:
+            next_sq = (path[i + 1, 0] - x) ** 2 + (path[i + 1, 1] - y) ** 2
+            if next_sq > near_sq:
+                break
+            near_sq = next_sq
+            i += 1
+        cos_yaw, sin_yaw = np.cos(yaw), np.sin(yaw)
+        cos_path, sin_path = np.cos(path[i, 2]), np.sin(path[i, 2])
+        dx, dy = x - path[i, 0], y - path[i, 1]
+        cross = dy * cos_path - dx * sin_path
+        left = (last - i) * spacing - (dx * cos_path + dy * sin_path)
+        if i == last:
+            left = np.sqrt(near_sq)
+        clear = _clearance(distance, origin[0], origin[1], resolution, x, y, cos_yaw, sin_yaw, centers, radius)
+        clear -= margin
+        least = min(least, clear)
+        if clear < 0.0:
+            cost += COLLISION_COST * (dt - 10.0 * clear)
+        wish = near_m + per_speed * abs(v)
+        if clear < wish:
+            cost += w_near * dt * ((wish - max(clear, 0.0)) / wish) ** 2
+        cost += w_cross * cross * cross * dt
+        cost += w_heading * (1.0 - (cos_yaw * cos_path + sin_yaw * sin_path)) * dt
+    return cost + left, least
+
+
+@njit(cache=True)
+def _sample(
+    mean, noise, fan, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
+):
+    """Costs (K,) and clipped controls (K, steps, 2) of the fan, the mean itself and the mean with each noise."""
+    count = len(fan) + 1 + len(noise)
+    drives = np.empty((count, mean.shape[0], 2))
+    costs = np.empty(count)
+    for k in range(count):
+        if k < len(fan):
+            drives[k] = fan[k]
+        elif k == len(fan):
+            drives[k] = mean
+        else:
+            drives[k] = mean + noise[k - len(fan) - 1]
+        costs[k], _ = _rollout(
+            drives[k], state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
+        )
+    return costs, drives
