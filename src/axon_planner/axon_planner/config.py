@@ -55,6 +55,7 @@ class PlannerConfig:
     temperature_m: float = param(0.05, "Softness of the choice between drives, in metres of progress", unit="m", minimum=0.001, maximum=10.0)  # fmt: skip
     cross_track_weight: float = param(1.0, "Price of driving beside the path, per m^2 and s", minimum=0.0, maximum=100.0)
     heading_weight: float = param(0.15, "Price of heading off the path, per (1 - cos) and s", minimum=0.0, maximum=100.0)
+    reverse_weight: float = param(2.0, "Price of a metre driven backward, where the scanner is blind", minimum=0.0, maximum=100.0)  # fmt: skip
     near_weight: float = param(0.6, "Price of driving near obstacles, per s", minimum=0.0, maximum=100.0)
     near_clearance_m: float = param(0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0)  # fmt: skip
     speed_margin_s: float = param(0.04, "Clearance to keep per speed, as time", unit="s", minimum=0.0, maximum=1.0)

@@ -235,6 +235,7 @@ def _weights(config: PlannerConfig) -> np.ndarray:
             config.max_speed_mps, config.max_reverse_mps, config.max_turn_radps, config.max_accel_mps2,
             config.max_decel_mps2, config.max_turn_accel_radps2, config.safety_margin_m, config.cross_track_weight,
             config.heading_weight, config.near_weight, config.near_clearance_m, config.speed_margin_s,
+            config.reverse_weight,
         ]
     )  # fmt: skip
 
@@ -251,7 +252,7 @@ def _clearance(distance, origin_x, origin_y, resolution, x, y, cos_yaw, sin_yaw,
 @njit(cache=True, fastmath=True)
 def _rollout(controls, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
     """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place."""
-    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed = weights
+    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = weights
     x, y, yaw, v, w = state
     last = len(path) - 1
     cost, least, left = 0.0, 1e9, 0.0
@@ -293,6 +294,7 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
         wish = near_m + per_speed * abs(v)
         if clear < wish:
             cost += w_near * dt * ((wish - max(clear, 0.0)) / wish) ** 2
+        cost += w_back * max(-v, 0.0) * dt
         cost += w_cross * cross * cross * dt
         cost += w_heading * (1.0 - (cos_yaw * cos_path + sin_yaw * sin_path)) * dt
     return cost + left, least
