@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters of the shield."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from axon_core.config import check_config, param
+from axon_core.motion import MotionLimits
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    sources: tuple[str, ...] = param(
+        ("teleop", "nav", "policy"), "Who may drive, most important first; each has its topic cmd_vel_NAME", read_only=True
+    )
+    source_timeout_s: float = param(0.2, "Silence after which a source no longer drives", unit="s", minimum=0.02, maximum=0.28)
+    scan_timeout_s: float = param(0.4, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0)
+    odom_timeout_s: float = param(
+        0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0
+    )
+    rate_hz: float = param(30.0, "Rate of commands to the base", unit="Hz", minimum=20.0, maximum=50.0, read_only=True)
+    stamped: bool = param(False, "TwistStamped instead of Twist, in and out", read_only=True)
+    base_frame: str = param("base_link", "Frame of the robot's base", read_only=True)
+
+    footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
+    footprint_width_m: float = param(0.33, "Width of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
+    footprint_center_x_m: float = param(0.0, "Rectangle's centre ahead of the base", unit="m", minimum=-2.0, maximum=2.0)
+    self_hit_depth_m: float = param(
+        0.02, "Points deeper inside the footprint are the robot itself and ignored", unit="m", minimum=0.0, maximum=5.0
+    )
+
+    max_speed_mps: float = param(2.0, "Top speed forward", unit="m/s", minimum=0.0, maximum=5.0)
+    max_reverse_mps: float = param(0.5, "Top speed backward", unit="m/s", minimum=0.0, maximum=5.0)
+    max_turn_radps: float = param(2.5, "Top turning speed", unit="rad/s", minimum=0.0, maximum=10.0)
+    max_accel_mps2: float = param(2.5, "Acceleration", unit="m/s^2", minimum=0.1, maximum=20.0)
+    max_decel_mps2: float = param(2.5, "Braking that the base surely manages", unit="m/s^2", minimum=0.1, maximum=20.0)
+    max_turn_accel_radps2: float = param(6.0, "Turning acceleration", unit="rad/s^2", minimum=0.1, maximum=50.0)
+
+    latency_s: float = param(0.08, "From a command to its effect on the base", unit="s", minimum=0.0, maximum=1.0)
+    margin_m: float = param(0.025, "Free space kept around the footprint", unit="m", minimum=0.0, maximum=1.0)
+    speed_margin_s: float = param(0.02, "Free space kept beyond it, per speed", unit="s", minimum=0.0, maximum=1.0)
+    memory_s: float = param(
+        60.0, "How long obstacles that left the scanner's view are remembered; 0 forgets them", unit="s", minimum=0.0
+    )
+    memory_radius_m: float = param(1.5, "Obstacles farther away are not remembered", unit="m", minimum=0.1, maximum=10.0)
+    unseen_radius_m: float = param(
+        0.4, "At the start, what the scanner cannot see beyond this is held for an obstacle; 0 trusts it", unit="m",
+        minimum=0.0, maximum=5.0,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_config(self)
+        if not self.sources or len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"sources = {self.sources}: expected at least one name, each once")
+
+    @property
+    def limits(self) -> MotionLimits:
+        return MotionLimits(
+            self.max_speed_mps,
+            self.max_reverse_mps,
+            self.max_turn_radps,
+            self.max_accel_mps2,
+            self.max_decel_mps2,
+            self.max_turn_accel_radps2,
+        )

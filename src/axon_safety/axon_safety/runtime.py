@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shield: the one door between whoever wants to drive and the base."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from axon_core.arrays import FloatArray
+from axon_core.motion import Twist2, check_twist, clip_twist
+from axon_core.scans import Scan
+
+from axon_safety.arbiter import Arbiter
+from axon_safety.collision import box_distances, brake, ramp, stays_clear
+from axon_safety.config import SafetyConfig
+from axon_safety.obstacles import LocalObstacles
+
+OBSTACLE = "obstacle"
+STALE_SCAN = "stale scan"
+STALE_ODOMETRY = "stale odometry"
+NO_SOURCE = "no source"
+BAD_COMMAND = "bad command"
+SPEED = "speed limit"
+ACCELERATION = "acceleration limit"
+NOTHING = "nothing"
+
+_SCALES = tuple(np.linspace(1.0, 0.1, 10))
+_MAX_STEP_S = 0.2
+
+
+class ShieldStep(NamedTuple):
+    """What the base is told, what limited it (one of the names above), who drives, and the room around the base."""
+
+    command: Twist2
+    limited_by: str
+    source: str
+    clearance_m: float
+
+
+class Shield:
+    """Every step: choose who drives, keep the limits, and never take a command from which the base could not stop.
+
+    For differential bases: a sideways speed is dropped. `base_T_laser` (3,) is where the scanner sits.
+    """
+
+    def __init__(self, config: SafetyConfig | None = None, base_T_laser: FloatArray | None = None) -> None:  # noqa: N803
+        self.config = config or SafetyConfig()
+        self.base_T_laser = np.zeros(3) if base_T_laser is None else np.asarray(base_T_laser, dtype=float)
+        self.arbiter = Arbiter(self.config.sources, self.config.source_timeout_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen and said, as after a jump in time or place."""
+        config = self.config
+        self._box = np.array(
+            [0.5 * config.footprint_length_m, 0.5 * config.footprint_width_m, config.footprint_center_x_m]
+        )
+        self._obstacles = LocalObstacles(
+            self._reach_m(), config.memory_radius_m, config.memory_s, config.unseen_radius_m
+        )
+        self._last: tuple[float, float] | None = None
+        self._last_s = math.nan
+        self._scan: Scan | None = None
+
+    def configure(self, config: SafetyConfig) -> None:
+        """Take new parameters; what was seen and the speed of the moment stay."""
+        last, last_s, obstacles, scan = self._last, self._last_s, self._obstacles, self._scan
+        self.config = config
+        self.arbiter.timeout_s = config.source_timeout_s
+        self.reset()
+        obstacles.reach_m, obstacles.memory_radius_m = self._reach_m(), config.memory_radius_m
+        obstacles.memory_s = config.memory_s
+        self._last, self._last_s, self._obstacles, self._scan = last, last_s, obstacles, scan
+
+    def submit(self, source: str, t_s: float, command: Twist2) -> None:
+        """Take a source's command for the steps to come; ValueError where it is not finite or the source is unknown."""
+        self.arbiter.submit(source, t_s, command)
+
+    def step(
+        self,
+        t_s: float,
+        command: Twist2 | None,
+        velocity: Twist2,
+        scan: Scan | None,
+        scan_age_s: float,
+        odom_age_s: float = 0.0,
+    ) -> ShieldStep:
+        """Say what the base shall do now.
+
+        command: of a single source, or None to let the arbiter choose among those submitted. velocity: measured, in the
+        base frame. scan: the newest (the same object until there is a newer one) and its age now.
+        """
+        dt_s = self._elapsed(t_s, velocity)
+        self._look(t_s, velocity, scan, scan_age_s)
+        source, wanted, fault = self._wanted(t_s, command)
+        fault = fault or self._stale(velocity, scan_age_s, odom_age_s)
+        points, distances = self._near_points()
+        now = self._last if fault == STALE_ODOMETRY else (velocity.vx_mps, velocity.wz_radps)
+        target = Twist2() if fault else clip_twist(wanted._replace(vy_mps=0.0), self.config.limits)
+        chosen, obstructed = self._admissible(points, distances, np.array(now), target, dt_s)
+        limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
+        self._last, self._last_s = chosen, t_s
+        clearance = float(distances.min()) if len(distances) else math.inf
+        return ShieldStep(Twist2(chosen[0], 0.0, chosen[1]), limited_by, source, clearance)
+
+    def _reach_m(self) -> float:
+        """How far the base could get from where it is, at full speed, before it stands; and a little."""
+        config = self.config
+        speed = max(config.max_speed_mps, config.max_reverse_mps)
+        acting_s = config.latency_s + _MAX_STEP_S
+        return speed * acting_s + speed**2 / (2.0 * config.max_decel_mps2) + config.footprint_length_m + 0.5
+
+    def _elapsed(self, t_s: float, velocity: Twist2) -> float:
+        if self._last is None or t_s < self._last_s:
+            self.reset()
+            finite = bool(np.isfinite(velocity).all())
+            self._last = (velocity.vx_mps, velocity.wz_radps) if finite else (0.0, 0.0)
+            return 1.0 / self.config.rate_hz
+        return min(t_s - self._last_s, _MAX_STEP_S)
+
+    def _look(self, t_s: float, velocity: Twist2, scan: Scan | None, scan_age_s: float) -> None:
+        self._obstacles.advance(t_s, velocity if np.isfinite(velocity).all() else Twist2(*self._last, 0.0))
+        if scan is not None and scan is not self._scan and math.isfinite(scan_age_s):
+            self._obstacles.see(scan, t_s - scan_age_s, self.base_T_laser)
+            self._scan = scan
+
+    def _wanted(self, t_s: float, command: Twist2 | None) -> tuple[str, Twist2, str]:
+        """Source, its command, and the fault that makes it none."""
+        if command is None:
+            source, wanted = self.arbiter.choose(t_s)
+            return source, wanted, "" if source else NO_SOURCE
+        try:
+            return "direct", check_twist(command), ""
+        except ValueError:
+            self.arbiter.refused["direct"] += 1
+            return "direct", Twist2(), BAD_COMMAND
+
+    def _stale(self, velocity: Twist2, scan_age_s: float, odom_age_s: float) -> str:
+        if self._scan is None or not scan_age_s <= self.config.scan_timeout_s:
+            return STALE_SCAN
+        finite = bool(np.isfinite(velocity).all())
+        return "" if finite and odom_age_s <= self.config.odom_timeout_s else STALE_ODOMETRY
+
+    def _near_points(self) -> tuple[FloatArray, FloatArray]:
+        """Points (N, 2) in the base frame that are not the robot itself, and their distances (N,) from its outline."""
+        points = self._obstacles.points()
+        distances = box_distances(points, self._box)
+        obstacle = distances > -self.config.self_hit_depth_m
+        return np.ascontiguousarray(points[obstacle]), distances[obstacle]
+
+    def _admissible(
+        self, points: FloatArray, distances: FloatArray, now: FloatArray, target: Twist2, dt_s: float
+    ) -> tuple[tuple[float, float], bool]:
+        """Fastest command on the target's arc that leaves room to stop; else turning on the spot; else braking.
+
+        Also says whether an obstacle kept the base from the target.
+        """
+        last = self._last or (0.0, 0.0)
+        tried: set[tuple[float, float]] = set()
+        goals = [(scale * target.vx_mps, scale * target.wz_radps) for scale in _SCALES]
+        goals += [(0.0, target.wz_radps), (0.0, 0.5 * target.wz_radps)]
+        for index, goal in enumerate(goals):
+            candidate = self._ramped(last, goal, dt_s)
+            if candidate not in tried and self._clear(points, distances, now, last, candidate, dt_s):
+                return candidate, index > 0 and bool(tried)
+            tried.add(candidate)
+        config = self.config
+        return brake(*last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s), True
+
+    def _ramped(self, last: tuple[float, float], goal: tuple[float, float], dt_s: float) -> tuple[float, float]:
+        config = self.config
+        if goal == (0.0, 0.0):
+            return brake(*last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s)
+        turning = config.max_turn_accel_radps2
+        forward = ramp(last[0], goal[0], config.max_accel_mps2, config.max_decel_mps2, dt_s)
+        return forward, ramp(last[1], goal[1], turning, turning, dt_s)
+
+    def _clear(
+        self, points: FloatArray, distances: FloatArray, now: FloatArray, last: tuple, candidate: tuple, dt_s: float
+    ) -> bool:
+        config = self.config
+        return stays_clear(
+            points,
+            distances,
+            now,
+            np.array(last),
+            np.array(candidate),
+            np.array([config.latency_s, max(dt_s, 1.0 / config.rate_hz)]),
+            np.array([config.max_accel_mps2, config.max_decel_mps2, config.max_turn_accel_radps2]),
+            np.array([config.margin_m, config.speed_margin_s]),
+            self._box,
+        )
+
+    def _limit_name(self, wanted: Twist2, target: Twist2, chosen: tuple[float, float]) -> str:
+        if not np.allclose(chosen, (target.vx_mps, target.wz_radps), atol=1e-6):
+            return ACCELERATION
+        return NOTHING if np.allclose(target, wanted, atol=1e-6) else SPEED
