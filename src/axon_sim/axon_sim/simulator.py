@@ -2,11 +2,12 @@
 """The robot in its world, without ROS: `step()` moves time by 10 ms and returns what the sensors measured."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 from axon_core.motion import Twist2
+from axon_core.scans import Scan
 
 from axon_sim import robot
 from axon_sim.config import TICK_S, SimConfig
@@ -26,7 +27,6 @@ from axon_sim.sensors import (
     WheelOdometry,
     measure_touch,
 )
-from axon_core.scans import Scan
 from axon_sim.worlds import World, make_world
 
 SETTLE_S = 0.3
@@ -112,6 +112,18 @@ class Simulator:
             self._camera_noise = CameraNoise(self.config, rng.spawn(1)[0])
             self._encoders = JointEncoders(self.model)
             self._contacts = ContactMonitor(self.model)
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length of the camera in pixels, the same along both axes; the centre is that of the image."""
+        fovy = np.deg2rad(self.model.camera("camera_color").fovy[0])
+        return float(0.5 * self.config.image_height / np.tan(0.5 * fovy))
+
+    def use(self, config: SimConfig) -> None:
+        """Take over what may change while time runs: the base's time-out, and the noise (from the next reset)."""
+        with self._lock:
+            self.config = config
+            self._base.timeout_s = config.command_timeout_s
 
     def truth(self) -> GroundTruth:
         """Return the robot's true pose and velocity."""

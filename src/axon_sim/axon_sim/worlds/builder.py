@@ -65,7 +65,7 @@ class World:
 
 def _corners(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
     """Return points (N, 3) whose convex hull is the geom, or encloses it closely."""
-    size, kind = model.geom_size[geom], model.geom_type[geom]
+    size, kind = model.geom_size[geom], mujoco.mjtGeom(model.geom_type[geom])
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
         local = np.array(np.meshgrid(*[(-s, s) for s in size])).reshape(3, -1).T
     elif kind in (mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE, mujoco.mjtGeom.mjGEOM_SPHERE):
