@@ -10,6 +10,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from axon_core.timing import LatencyMeter, RateMeter
 from axon_ros.errors import BadInput, NoTransform
+from axon_ros.events import no_subscription_events
 from axon_ros.problems import Problems
 from axon_ros.speaker import Level, Speaker
 from axon_ros.stamps import StampCheck, stamp_seconds
@@ -51,7 +52,9 @@ class Input:
         self.meter = RateMeter()
         self.latency = LatencyMeter()
         self.refused = 0
-        self._subscription: Any = node.create_subscription(spec.msg_type, spec.topic, self._receive, spec.qos)
+        self._subscription: Any = node.create_subscription(
+            spec.msg_type, spec.topic, self._receive, spec.qos, event_callbacks=no_subscription_events()
+        )
         self.topic: str = self._subscription.topic_name
 
     def refuse(self, reason: BaseException | str) -> None:
@@ -61,32 +64,21 @@ class Input:
             self._speaker.throttled(f"refuse {self.topic}", Level.WARN, f"{self.topic}: message refused: {reason}")
 
     def watch(self) -> None:
-        """Raise or clear the problem of nothing coming in; cheap while messages come."""
-        limit = self._spec.timeout_s if self.meter.count else _DISCOVERY_S
-        if not self._spec.required or limit is None or self.meter.age_s < limit:
+        """Raise or clear the problems of nothing coming in; asks the graph only while nothing does."""
+        if self.meter.count and self.meter.age_s < _DISCOVERY_S:
             self._problems.clear(self._key("silent"), f"{self.topic}: messages come")
-            return
-        publishers = len(self.publishers())
-        if publishers == 0:
-            remedy = f"start its source, or remap '{self._spec.topic}' to where it is"
-            text = f"{self.topic}: no publisher: {remedy}"
-        elif self._spec.timeout_s is None or self.meter.age_s < self._spec.timeout_s:
-            return
-        else:
-            text = f"{self.topic}: silent, though it has {publishers} publisher(s): check the source"
-        self._problems.raise_(self._key("silent"), Level.WARN, text)
+        elif self.meter.age_s > _DISCOVERY_S:
+            self._watch_silence(self.watch_graph())
 
-    def watch_graph(self) -> None:
-        """Raise or clear the problem of a publisher whose type or QoS does not fit."""
-        misfits = [text for text in map(self._misfit, self.publishers()) if text]
+    def watch_graph(self) -> list[Any]:
+        """Raise or clear the problem of a publisher whose type or QoS does not fit; returns those that do fit."""
+        found = [(publisher, self._misfit(publisher)) for publisher in self._publishers()]
+        misfits = [text for _, text in found if text]
         if misfits:
             self._problems.raise_(self._key("misfit"), Level.ERROR, f"{self.topic}: {'; '.join(misfits)}")
         else:
             self._problems.clear(self._key("misfit"), f"{self.topic}: all publishers fit")
-
-    def publishers(self) -> list[Any]:
-        """Return what the graph knows of the publishers."""
-        return list(self._node.get_publishers_info_by_topic(self.topic))
+        return [publisher for publisher, text in found if not text]
 
     def close(self) -> None:
         """Destroy the subscription and forget its problems."""
@@ -97,6 +89,22 @@ class Input:
 
     def _key(self, what: str) -> str:
         return f"input {self.topic} {what}"
+
+    def _publishers(self) -> list[Any]:
+        return list(self._node.get_publishers_info_by_topic(self.topic))
+
+    def _watch_silence(self, publishers: list[Any]) -> None:
+        if not self._spec.required:
+            return
+        timeout_s = self._spec.timeout_s
+        if not publishers:
+            remedy = f"start its source, or remap '{self._spec.topic}' to where it is"
+            self._problems.raise_(self._key("silent"), Level.WARN, f"{self.topic}: no publisher that fits: {remedy}")
+        elif timeout_s is None:
+            self._problems.clear(self._key("silent"), f"{self.topic}: has a publisher")
+        elif self.meter.age_s > timeout_s:
+            who = ", ".join(_name(publisher) for publisher in publishers)
+            self._problems.raise_(self._key("silent"), Level.WARN, f"{self.topic}: silent: check its source, {who}")
 
     def _receive(self, msg: Any) -> None:
         if self._subscription is None:
@@ -113,10 +121,14 @@ class Input:
                 self._on_error(error)
 
     def _misfit(self, publisher: Any) -> str:
-        who = f"publisher {publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        who = f"publisher {_name(publisher)}"
         if publisher.topic_type != self._spec.type_name:
             return f"{who} sends {publisher.topic_type}, this node reads {self._spec.type_name}: remap one of them"
         compatibility, reason = qos_check_compatible(publisher.qos_profile, self._spec.qos)
         if compatibility == QoSCompatibility.ERROR:
             return f"{who} has an incompatible QoS, none of its messages arrive ({reason.strip()}): change one of them"
         return ""
+
+
+def _name(publisher: Any) -> str:
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"

@@ -8,6 +8,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from axon_core.timing import RateMeter
+from axon_ros.events import no_publisher_events
 from axon_ros.speaker import Level, Speaker
 
 
@@ -18,7 +19,9 @@ class Output:
         self._node = node
         self._speaker = speaker
         self._lock = threading.Lock()
-        self._publisher: Any = node.create_publisher(msg_type, topic, qos)
+        self._publisher: Any = node.create_publisher(
+            msg_type, topic, qos, event_callbacks=no_publisher_events()
+        )
         self.topic: str = self._publisher.topic_name
         self.meter = RateMeter()
         self.failed = 0
