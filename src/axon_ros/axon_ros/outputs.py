@@ -19,9 +19,7 @@ class Output:
         self._node = node
         self._speaker = speaker
         self._lock = threading.Lock()
-        self._publisher: Any = node.create_publisher(
-            msg_type, topic, qos, event_callbacks=no_publisher_events()
-        )
+        self._publisher: Any = node.create_publisher(msg_type, topic, qos, event_callbacks=no_publisher_events())
         self.topic: str = self._publisher.topic_name
         self.meter = RateMeter()
         self.failed = 0
