@@ -42,9 +42,9 @@ class LocalObstacles:
         while self._track[0][0] < t_s - _HISTORY_S:
             self._track.popleft()
 
-    def see(self, scan: Scan, stamp_s: float, base_T_laser: FloatArray) -> None:  # noqa: N803 (a_T_b names frames)
+    def see(self, scan: Scan, stamp_s: float, base_T_laser: FloatArray) -> None:
         """Take a scan that was measured at stamp_s; what it looks through is forgotten, what it cannot see is kept."""
-        track_T_laser = se2_compose(self._pose_at(stamp_s), base_T_laser)  # noqa: N806
+        track_T_laser = se2_compose(self._pose_at(stamp_s), base_T_laser)
         points = scan.points()
         seen = se2_apply(track_T_laser, points[np.hypot(points[:, 0], points[:, 1]) < self.reach_m])
         if not self._started:
@@ -72,7 +72,7 @@ class LocalObstacles:
         poses = np.array([pose for _, pose in self._track])
         return np.array([np.interp(stamp_s, times, poses[:, i]) for i in range(3)])
 
-    def _unseen_rim(self, scan: Scan, base_T_laser: FloatArray, stamp_s: float) -> FloatArray:  # noqa: N803
+    def _unseen_rim(self, scan: Scan, base_T_laser: FloatArray, stamp_s: float) -> FloatArray:
         """Points around the base where the scanner has no ray: held for obstacles until it has looked there."""
         if self.unseen_radius_m == 0.0:
             return np.zeros((0, 3))

@@ -44,7 +44,7 @@ class Shield:
     For differential bases: a sideways speed is dropped. `base_T_laser` (3,) is where the scanner sits.
     """
 
-    def __init__(self, config: SafetyConfig | None = None, base_T_laser: FloatArray | None = None) -> None:  # noqa: N803
+    def __init__(self, config: SafetyConfig | None = None, base_T_laser: FloatArray | None = None) -> None:
         self.config = config or SafetyConfig()
         self.base_T_laser = np.zeros(3) if base_T_laser is None else np.asarray(base_T_laser, dtype=float)
         self.arbiter = Arbiter(self.config.sources, self.config.source_timeout_s)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BARN: drive the worlds of the navigation benchmark in closed loop, sensing only scan and odometry.
+
+Protocol (Perille et al. 2020; The BARN Challenge): a Jackal-sized base (0.42 x 0.33 m, 2 m/s) starts at (-2.25, 3)
+heading along y, the goal is 10 m ahead; success is to come within 1 m of it in 100 s, a collision ends the run; score
+is success * OT / clip(AT, 2 OT, 8 OT). The clock starts with the first command (the challenge's starts 0.1 m later).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from axon_sim.barn import generate_barn, list_barn, load_barn
+from barn_drive import Drive, Task, run_task, start_worker
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="axon bench barn", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="DIR", help="folder with barn_*.npz or world_*.world files")
+    source.add_argument("--generated", type=_positive, metavar="N", help="N generated worlds instead of the published ones")
+    parser.add_argument("--worlds", default="20", metavar="W", help="how many, evenly spread; 'all'; or a list: 1,5,151")
+    parser.add_argument("--runs", type=_positive, default=1, metavar="N", help="runs in each world, with other noise")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise, and of the generated worlds")
+    parser.add_argument("--jobs", type=_positive, default=2, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the metrics there, one flat object")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw every run into this folder")
+    return parser.parse_args(arguments)
+
+
+def choose_worlds(available: list[int], wanted: str) -> list[int]:
+    """Indices by `--worlds`: a count (evenly spread), 'all', or a comma-separated list. Raises ValueError."""
+    if wanted == "all":
+        return available
+    try:
+        numbers = [int(word) for word in wanted.split(",") if word.strip()]
+    except ValueError as error:
+        raise ValueError(f"--worlds {wanted}: expected a count, 'all', or indices such as 1,5,151") from error
+    if "," in wanted:
+        missing = sorted(set(numbers) - set(available))
+        if missing or not numbers:
+            raise ValueError(f"--worlds {wanted}: world {missing} is not in the data")
+        return numbers
+    if not 1 <= numbers[0] <= len(available):
+        raise ValueError(f"--worlds {wanted}: expected a count of 1 .. {len(available)}; a single world is '{wanted},'")
+    return [available[i] for i in np.linspace(0, len(available) - 1, numbers[0]).round().astype(int)]
+
+
+def drive_all(tasks: list[Task], jobs: int) -> tuple[list[Drive], float]:
+    """Drive all tasks in `jobs` processes; also the wall time, counted from when every process has compiled."""
+    os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    context = multiprocessing.get_context("spawn")
+    jobs = min(jobs, len(tasks))
+    ready = context.Barrier(jobs + 1)
+    with ProcessPoolExecutor(jobs, context, start_worker, (ready,)) as pool:
+        drives = [pool.submit(run_task, task) for task in tasks]
+        ready.wait(timeout=600.0)
+        began = time.perf_counter()
+        results = [drive.result() for drive in drives]
+    return results, time.perf_counter() - began
+
+
+def metrics_of(drives: list[Drive], wall_s: float) -> dict[str, float]:
+    def share(outcome: str) -> float:
+        return sum(drive.outcome == outcome for drive in drives) / len(drives)
+
+    arrived = [drive.time_s for drive in drives if drive.outcome == "success"]
+    return {
+        "success": share("success"),
+        "score": statistics.fmean(drive.score for drive in drives),
+        "collision": share("collision"),
+        "timeout": share("timeout"),
+        "speedup": sum(drive.time_s for drive in drives) / wall_s,
+        "episodes": len(drives),
+        "time_mean_s": statistics.fmean(arrived) if arrived else float("nan"),
+        "min_clearance_m": min(drive.min_clearance_m for drive in drives),
+        "held_back": statistics.fmean(drive.held_back for drive in drives),
+    }
+
+
+def print_table(drives: list[Drive]) -> None:
+    print(f"{'world':>6} {'run':>3} {'outcome':<9} {'AT s':>6} {'OT s':>5} {'score':>6} {'room m':>6} {'held':>5}  reason")
+    for drive in drives:
+        reason = "" if drive.outcome == "success" else drive.reason
+        print(
+            f"{drive.index:>6} {drive.run:>3} {drive.outcome:<9} {drive.time_s:6.2f} {drive.optimal_time_s:5.2f} "
+            f"{drive.score:6.3f} {drive.min_clearance_m:6.3f} {drive.held_back:5.2f}  {reason}"
+        )
+
+
+def plot(drive: Drive, data_dir: str | None, folder: Path) -> None:
+    """Draw world, reference path and the robot's track, coloured by speed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.collections import EllipseCollection
+
+    world = generate_barn(drive.index) if data_dir is None else load_barn(data_dir, drive.index)
+    figure, axes = pyplot.subplots(figsize=(5, 10))
+    size = np.full(len(world.cylinders_m), 2.0 * world.radius_m)
+    axes.add_collection(
+        EllipseCollection(size, size, size * 0, units="x", offsets=world.cylinders_m, transOffset=axes.transData)
+    )
+    speed = np.linalg.norm(np.diff(drive.path_m[:, :2], axis=0), axis=1) / 0.05
+    axes.plot(*world.path_m.T, "g:", lw=1)
+    axes.scatter(*drive.path_m[1:, :2].T, c=speed, s=4, cmap="plasma", vmin=0, vmax=2)
+    axes.set(xlim=(-5, 0.5), ylim=(2, 13.5), aspect="equal", title=f"{drive.index} {drive.outcome} {drive.time_s:.1f} s {drive.reason}")
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"barn_{drive.index}_{drive.run}.png", dpi=80)
+    pyplot.close(figure)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_arguments(arguments)
+    if args.data is None:
+        indices = [1000 * (args.seed + 1) + i for i in range(args.generated)]
+    else:
+        indices = choose_worlds(list_barn(args.data), args.worlds)
+    tasks = [Task(args.data, index, run, args.seed) for index in indices for run in range(args.runs)]
+    drives, wall_s = drive_all(tasks, args.jobs)
+    print_table(drives)
+    metrics = metrics_of(drives, wall_s)
+    print("  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+    if args.plot:
+        for drive in drives:
+            plot(drive, args.data, args.plot)
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: expected at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
