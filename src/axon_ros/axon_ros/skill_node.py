@@ -80,6 +80,10 @@ class SkillNode(LifecycleNode):
     def on_config_change(self, config: Any) -> None:
         """Follow a change at run time that the dataclass has accepted; raise ValueError to refuse it."""
 
+    def status_values(self) -> dict[str, str]:
+        """Return what diagnostics shall show beside what every node shows."""
+        return {}
+
     # What a subclass uses
 
     @property
@@ -335,6 +339,7 @@ class SkillNode(LifecycleNode):
             "model_sha256": model.sha256,
             "device": model.device,
             **self._cpu.values(),
+            **self.status_values(),
         }
         name = self.get_fully_qualified_name().lstrip("/")
         status = diagnostics.status(name, level, text or self.state, values)
