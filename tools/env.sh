@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-# The environment of every verb; sourced by ./axon with AXON_ROOT set to the checkout.
+# The environment of every verb; sourced by ./axon, with AXON_ROOT set to the checkout.
 
 export AXON_ROOT
 AXON_STATE="$AXON_ROOT/.axon"
-export HOME="${HOME:-$AXON_STATE/home}"                       # without HOME rclpy.init fails
+export HOME="${HOME:-$AXON_STATE/home}"                 # without HOME rclpy.init fails
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$AXON_STATE/numba}"
 
-# The shipped Fast DDS profile: the default shared-memory segment is smaller than one camera image.
-if [ -z "${FASTDDS_DEFAULT_PROFILES_FILE:-}" ] && [ -f "$AXON_ROOT/config/fastdds.xml" ]; then
-    export FASTDDS_DEFAULT_PROFILES_FILE="$AXON_ROOT/config/fastdds.xml"
-    export FASTRTPS_DEFAULT_PROFILES_FILE="$AXON_ROOT/config/fastdds.xml"   # the name that Fast DDS 2 reads
+# The shipped Fast DDS profile: the default shared-memory segment is smaller than one camera image. Fast DDS 2, of the
+# distributions up to Jazzy, reads the second name.
+export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$AXON_ROOT/config/fastdds.xml}"
+export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$FASTDDS_DEFAULT_PROFILES_FILE}"
+
+# Without a screen MuJoCo draws through EGL, on Mesa's software renderer where there is no GPU.
+if [ -z "${DISPLAY:-}" ]; then
+    export MUJOCO_GL="${MUJOCO_GL:-egl}"
 fi
 
-# Draw off screen unless a window is there; EGL on Mesa needs no screen.
-if [ -z "${MUJOCO_GL:-}" ] && [ -z "${DISPLAY:-}" ]; then
-    export MUJOCO_GL=egl
-fi
+# axon_prepend VARIABLE ENTRY: put a folder first in a search path, unless it is there.
+axon_prepend() {
+    case ":${!1:-}:" in
+        *":$2:"*) ;;
+        *) export "$1=$2${!1:+:${!1}}" ;;
+    esac
+}
 
 # Paths of the virtual environment, the wheels and the built packages, written by ./axon setup.
 if [ -f "$AXON_STATE/paths.sh" ]; then
