@@ -15,6 +15,8 @@ class PlannerConfig:
     global_frame: str = param("odom", "Frame to plan in: odom, or map where a map and its transform are there", read_only=True)
     base_frame: str = param("base_link", "Frame of the robot's base", read_only=True)
 
+    stamped: bool = param(False, "TwistStamped instead of Twist on cmd_vel_nav", read_only=True)
+
     footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_width_m: float = param(0.33, "Width of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_center_x_m: float = param(0.0, "Rectangle's centre ahead of base_link", unit="m", minimum=-2.0, maximum=2.0)
@@ -41,6 +43,7 @@ class PlannerConfig:
     replan_period_s: float = param(0.3, "Time between two plans while driving", unit="s", minimum=0.05, maximum=60.0)
     goal_timeout_s: float = param(300.0, "Time for the whole drive; 0 waits forever", unit="s", minimum=0.0, maximum=86400.0)
     no_path_timeout_s: float = param(3.0, "Time without any path before giving up", unit="s", minimum=0.0, maximum=600.0)
+    patience_s: float = param(5.0, "Time without scan, odometry or transform before a drive is given up", unit="s", minimum=0.0, maximum=600.0)  # fmt: skip
     scan_timeout_s: float = param(0.5, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0)
     odom_timeout_s: float = param(0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0)
     progress_timeout_s: float = param(4.0, "Time without progress before a recovery", unit="s", minimum=0.5, maximum=60.0)

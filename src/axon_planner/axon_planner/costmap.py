@@ -78,11 +78,12 @@ class Costmap:
         self._seen[:] = _NOTHING_SEEN
         self._field = None
 
-    def clear_around(self, point: np.ndarray, radius_m: float) -> None:
-        """Forget the scans within `radius_m` of a point."""
+    def forget_ring(self, point: np.ndarray, inner_m: float, outer_m: float) -> None:
+        """Forget the scans between two distances from a point: what a base could touch unseen stays known."""
         rows, cols = np.ogrid[: self.size, : self.size]
         center = (np.asarray(point[:2]) - self.origin_m) / self.resolution_m - 0.5
-        self.evidence[(cols - center[0]) ** 2 + (rows - center[1]) ** 2 <= (radius_m / self.resolution_m) ** 2] = -1
+        away = np.hypot(cols - center[0], rows - center[1]) * self.resolution_m
+        self.evidence[(away >= inner_m) & (away <= outer_m)] = -1
         self._field = None
 
     def set_map(self, grid: Grid | None) -> None:

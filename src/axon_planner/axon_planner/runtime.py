@@ -30,7 +30,8 @@ LOST_PATH_M = 0.6
 BLOCKED_FOR_S = 0.8
 PROGRESS_M = 0.2
 BACK_OFF_S = 1.2
-FORGET_RADIUS_M = 1.5
+FORGET_RING_M = (0.7, 2.5)
+NEW_PLACE_M = 1.0
 
 
 class NavStatus(Enum):
@@ -46,11 +47,6 @@ class NavStatus(Enum):
     STALE_SCAN = "no fresh scan"
     CANCELLED = "cancelled"
 
-    @property
-    def over(self) -> bool:
-        """The drive has ended, well or not; STALE_SCAN waits for the sensor."""
-        return self not in (NavStatus.RUNNING, NavStatus.STALE_SCAN)
-
 
 _FAILED_SEARCH = {
     SearchStatus.OUTSIDE: NavStatus.OUTSIDE,
@@ -64,10 +60,15 @@ _FAILED_SEARCH = {
 
 @dataclass(frozen=True)
 class NavStep:
-    """What to do now: a command, whose status says why it may be zero, and the path (N, 3) it follows."""
+    """What to do now: a command, whose status says why it may be zero, and the path (N, 3) it follows.
+
+    `over`: the drive has ended as `status` says, with `reason`, and the next one needs a new goal. STALE_SCAN is
+    first a halt, and over only after `patience_s`.
+    """
 
     command: Twist2
     status: NavStatus
+    over: bool
     path: np.ndarray | None = None
     reason: str = ""
     remaining_m: float = math.nan
@@ -162,10 +163,9 @@ class Navigator:
         if self.goal is None:
             return self._result(self._brake(velocity, dt_s), pose)
         if t_s - self._scan_t_s > self.config.scan_timeout_s:
-            self._status = NavStatus.STALE_SCAN
-            self._reason = f"newest scan is {t_s - self._scan_t_s:.2f} s old: check the scanner and its topic"
-            self._freeze_clocks(dt_s)
+            self._halt(t_s)
             return self._result(self._brake(velocity, dt_s), pose)
+        self._halted_since_s = None
         self._status, self._reason = NavStatus.RUNNING, ""
         command = self._drive(t_s, pose, velocity, dt_s)
         return self._result(command, pose)
@@ -179,12 +179,15 @@ class Navigator:
 
     def _reset_drive(self) -> None:
         self._began_t_s: float | None = None
+        self._halted_since_s: float | None = None
         self._next_plan_t_s = -math.inf
         self._no_path_since_s: float | None = None
         self._blocked_since_s: float | None = None
         self._best_remaining_m, self._progress_t_s = math.inf, math.inf
         self._recovery: Callable[..., Twist2] | None = None
         self._recovery_until_s = -math.inf
+        self._recovery_place: np.ndarray | None = None
+        self._forgot_once = False
         self.recoveries = 0
         self._recoveries_here = 0
 
@@ -194,9 +197,15 @@ class Navigator:
         self._last_t_s = t_s
         return min(max(elapsed, 0.2 * nominal), 4.0 * nominal)
 
-    def _freeze_clocks(self, dt_s: float) -> None:
-        """Time spent waiting for the sensor is nobody's lack of progress."""
-        self._progress_t_s += dt_s
+    def _halt(self, t_s: float) -> None:
+        """Wait for the scanner; that time is nobody's lack of progress."""
+        age = f"{t_s - self._scan_t_s:.2f} s old" if math.isfinite(self._scan_t_s) else "not there yet"
+        self._status, self._reason = NavStatus.STALE_SCAN, f"newest scan is {age}: check the scanner and its topic"
+        self._halted_since_s = t_s if self._halted_since_s is None else self._halted_since_s
+        if self._began_t_s is not None:
+            self._progress_t_s = t_s
+        if t_s - self._halted_since_s > self.config.patience_s:
+            self._end(NavStatus.STALE_SCAN, self._reason)
 
     def _brake(self, velocity: Twist2, dt_s: float) -> Twist2:
         return self.follower.stop(velocity, dt_s)
@@ -210,7 +219,7 @@ class Navigator:
         if self.path is not None:
             nearest = int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
             remaining = path_length(self.path[nearest:])
-        return NavStep(command, self._status, self.path, self._reason, remaining, self.recoveries)
+        return NavStep(command, self._status, self.goal is None, self.path, self._reason, remaining, self.recoveries)
 
     def _drive(self, t_s: float, pose: np.ndarray, velocity: Twist2, dt_s: float) -> Twist2:
         if self._began_t_s is None:
@@ -258,8 +267,9 @@ class Navigator:
         waited = t_s - self._no_path_since_s
         if self.plan.status is SearchStatus.OUTSIDE or waited >= self.config.no_path_timeout_s:
             self._end(_FAILED_SEARCH[self.plan.status], self.plan.reason)
-        elif waited >= 0.5 * self.config.no_path_timeout_s:
-            self.costmap.clear_around(pose, FORGET_RADIUS_M)
+        elif waited >= 0.5 * self.config.no_path_timeout_s and not self._forgot_once:
+            self._forgot_once = True
+            self.costmap.forget_ring(pose, *FORGET_RING_M)
 
     def _search(self, pose: np.ndarray, field: Field) -> PlanResult:
         static = self.costmap.static
@@ -300,7 +310,8 @@ class Navigator:
         remaining_m += 0.3 * turn_left  # the turn at the end is progress too
         if remaining_m < self._best_remaining_m - PROGRESS_M:
             self._best_remaining_m, self._progress_t_s = remaining_m, t_s
-            self._recoveries_here = 0
+            if self._recovery_place is not None and np.linalg.norm(pose[:2] - self._recovery_place) > NEW_PLACE_M:
+                self._recoveries_here, self._recovery_place = 0, None
 
     def _start_recovery(self, t_s: float, pose: np.ndarray) -> None:
         """Back off first; the next time forget what was seen around, then back off again."""
@@ -309,8 +320,9 @@ class Navigator:
             return
         self.recoveries += 1
         self._recoveries_here += 1
+        self._recovery_place = pose[:2].copy()
         if self._recoveries_here % 2 == 0:
-            self.costmap.clear_around(pose, FORGET_RADIUS_M)
+            self.costmap.forget_ring(pose, *FORGET_RING_M)
             self._finish_recovery(t_s)
             return
         self._recovery, self._recovery_until_s = self._back_off, t_s + BACK_OFF_S
