@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 # Domain d uses UDP ports from 7400 + 250 d; above 101 these reach Linux's ephemeral ports. 0 is everybody's default.
-_FIRST, _LAST = 1, 101
+_FIRST, _LAST = 1, 100
 
 
 def claim_domain(folder: Path | None = None) -> tuple[int, int]:
@@ -18,22 +18,20 @@ def claim_domain(folder: Path | None = None) -> tuple[int, int]:
     The lock lasts until every copy of the descriptor is closed, at the latest with the process. `folder` defaults to
     one in $TMPDIR. Raises RuntimeError where all domains are taken.
     """
-    folder = folder or Path(tempfile.gettempdir()) / "axon-ros-domains"
-    folder.mkdir(mode=0o1777, exist_ok=True)
+    # The tests' helper (axon_ros.testing) locks the same files.
+    folder = folder or Path(tempfile.gettempdir()) / f"axon-ros-domains-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
     count = _LAST - _FIRST + 1
     for offset in range(count):
         domain = _FIRST + (os.getpid() + offset) % count
-        descriptor = _try_lock(folder / f"{domain}.lock")
+        descriptor = _try_lock(folder / str(domain))
         if descriptor is not None:
             return domain, descriptor
     raise RuntimeError(f"all ROS domains {_FIRST}..{_LAST} are taken, as the locks in {folder} say")
 
 
 def _try_lock(path: Path) -> int | None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:  # another user's lock: theirs
-        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

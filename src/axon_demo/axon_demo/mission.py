@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mission as a state machine without ROS: which goal is next, when it is sent again, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axon_demo.config import DirectorConfig
+
+FloatArray = NDArray[np.float64]
+_PAUSE_BEFORE_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A named pose, in the world for the verdict and from the start pose for the planner; (3,) x_m, y_m, yaw_rad."""
+
+    name: str
+    world_T_goal: FloatArray
+    start_T_goal: FloatArray
+
+
+@dataclass
+class Outcome:
+    """What became of a goal. Times are those of the node's clock."""
+
+    goal: Goal
+    sent_s: float | None = None
+    ended_s: float | None = None
+    reached: bool = False
+    attempts: int = 0
+    resends: int = 0
+    error_m: float = float("nan")
+    reason: str = ""
+
+
+class Step(Enum):
+    """What the caller has to do now."""
+
+    WAIT = auto()
+    SEND = auto()
+    FINISH = auto()
+
+
+@dataclass
+class Mission:
+    """Feed it what happens (`on_...`), call `step` often, and do what that says.
+
+    `now_s` is the node's clock (simulated time), `wall_s` one that always runs.
+    """
+
+    goals: Sequence[Goal]
+    config: DirectorConfig
+    reason: str = ""
+    success: bool = False
+    started_s: float | None = None
+    ended_s: float | None = None
+    collisions: int = 0
+    outcomes: list[Outcome] = field(init=False)
+    _index: int = 0
+    _finished: bool = False
+    _driving: bool = False
+    _heard_s: float = 0.0
+    _retry_at_s: float = 0.0
+    _position_m: FloatArray | None = None
+    _clock: tuple[float, float] | None = None
+    _begun_wall_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.goals:
+            raise ValueError("goals = []: expected at least one goal")
+        self.outcomes = [Outcome(goal) for goal in self.goals]
+
+    @property
+    def current(self) -> Goal:
+        return self.goals[self._index]
+
+    @property
+    def _outcome(self) -> Outcome:
+        return self.outcomes[self._index]
+
+    def on_position(self, world_position_m: FloatArray) -> None:
+        """The true position (2,) of the base."""
+        self._position_m = np.asarray(world_position_m, dtype=float)
+
+    def on_collision(self, now_s: float, what: str) -> None:
+        """The robot has touched something that it must not touch: the mission has failed."""
+        self.collisions += 1
+        where = "" if self._position_m is None else f" at x {self._position_m[0]:.2f} m, y {self._position_m[1]:.2f} m"
+        self._finish(now_s, False, f"collided with {what}{where}")
+
+    def on_feedback(self, now_s: float) -> None:
+        """The planner has shown that it works on the goal."""
+        self._heard_s = now_s
+
+    def on_reached(self, now_s: float) -> None:
+        """The planner says that it has arrived; the true position decides."""
+        outcome = self._outcome
+        outcome.ended_s, outcome.error_m = now_s, self._distance_m()
+        if not outcome.error_m <= self.config.goal_tolerance_m:
+            outcome.reason = f"the planner says that {outcome.goal.name!r} is reached, but it is {outcome.error_m:.2f} m away"
+            self._finish(now_s, False, outcome.reason)
+            return
+        outcome.reached, self._driving = True, False
+        if self._index + 1 == len(self.goals):
+            self._finish(now_s, True, f"{_all_of(len(self.goals))} reached, no collision")
+        else:
+            self._index += 1
+
+    def on_given_up(self, now_s: float, why: str) -> None:
+        """The planner has refused or aborted the goal: it is tried again a few times."""
+        outcome = self._outcome
+        outcome.reason = why
+        if outcome.attempts > self.config.retries:
+            outcome.ended_s, outcome.error_m = now_s, self._distance_m()
+            tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
+            self._finish(now_s, False, f"goal {outcome.goal.name!r} given up{tries}: {why}")
+            return
+        self._driving = False
+        self._retry_at_s = now_s + _PAUSE_BEFORE_RETRY_S
+
+    def step(self, now_s: float, wall_s: float, planner_ready: bool) -> Step:
+        """What is to be done now. After FINISH, `success` and `reason` hold the verdict."""
+        self._check_clock(now_s, wall_s)
+        if not self._finished and self.started_s is None:
+            return self._start(now_s, wall_s, planner_ready)
+        if not self._finished and now_s - self.started_s > self.config.timeout_s:
+            self._finish(now_s, False, f"time limit of {self.config.timeout_s:g} s, on the way to {self.current.name!r}")
+        if self._finished:
+            return Step.FINISH
+        if not self._driving:
+            return self._send(now_s) if planner_ready and now_s >= self._retry_at_s else Step.WAIT
+        if now_s - self._heard_s > self.config.silence_timeout_s:
+            # A planner that died and was started again knows nothing of the goal.
+            self._outcome.resends += 1
+            self._outcome.attempts -= 1
+            return self._send(now_s)
+        return Step.WAIT
+
+    def _start(self, now_s: float, wall_s: float, planner_ready: bool) -> Step:
+        if self._begun_wall_s is None:
+            self._begun_wall_s = wall_s
+        if planner_ready and self._position_m is not None and now_s > 0.0:
+            self.started_s = now_s
+            return self._send(now_s)
+        if wall_s - self._begun_wall_s > self.config.startup_timeout_s:
+            missing = [] if planner_ready else ["no action server navigate_to_pose (planner)"]
+            missing += [] if self._position_m is not None else ["nothing on sim/ground_truth (simulator)"]
+            missing += [] if now_s > 0.0 else ["no /clock (simulator)"]
+            self._finish(now_s, False, f"after {self.config.startup_timeout_s:g} s: {', '.join(missing)}")
+            return Step.FINISH
+        return Step.WAIT
+
+    def _send(self, now_s: float) -> Step:
+        outcome = self._outcome
+        outcome.sent_s = now_s if outcome.sent_s is None else outcome.sent_s
+        outcome.attempts += 1
+        self._driving, self._heard_s = True, now_s
+        return Step.SEND
+
+    def _check_clock(self, now_s: float, wall_s: float) -> None:
+        if self._clock is None or now_s != self._clock[0]:
+            self._clock = now_s, wall_s
+        elif self.started_s is not None and wall_s - self._clock[1] > self.config.stalled_clock_timeout_s:
+            self._finish(now_s, False, f"the clock has stood still at {now_s:.1f} s: the simulator has died or hangs")
+
+    def _distance_m(self) -> float:
+        if self._position_m is None:
+            return float("nan")
+        return float(np.linalg.norm(self._position_m - self.current.world_T_goal[:2]))
+
+    def _finish(self, now_s: float, success: bool, reason: str) -> None:
+        if not self._finished:
+            self._finished, self.success, self.reason, self.ended_s = True, success, reason, now_s
+
+    def summary(self) -> dict[str, float | int | str | bool]:
+        """The verdict as a flat mapping."""
+        duration_s = 0.0 if self.started_s is None or self.ended_s is None else self.ended_s - self.started_s
+        facts: dict[str, float | int | str | bool] = {
+            "success": self.success,
+            "reason": self.reason,
+            "goals": len(self.goals),
+            "goals_reached": sum(outcome.reached for outcome in self.outcomes),
+            "collisions": self.collisions,
+            "duration_s": round(duration_s, 3),
+            "resends": sum(outcome.resends for outcome in self.outcomes),
+        }
+        if self.started_s is not None:
+            facts["started_s"] = round(self.started_s, 3)
+        for number, outcome in enumerate(self.outcomes):
+            facts |= _outcome_facts(f"goal_{number}_", outcome)
+        return facts
+
+
+def _outcome_facts(prefix: str, outcome: Outcome) -> dict[str, float | int | str | bool]:
+    x, y, yaw = outcome.goal.world_T_goal
+    facts: dict[str, float | int | str | bool] = {
+        f"{prefix}name": outcome.goal.name,
+        f"{prefix}x_m": round(float(x), 3),
+        f"{prefix}y_m": round(float(y), 3),
+        f"{prefix}yaw_rad": round(float(yaw), 4),
+        f"{prefix}reached": outcome.reached,
+        f"{prefix}attempts": outcome.attempts,
+    }
+    if outcome.sent_s is not None and outcome.ended_s is not None:
+        facts[f"{prefix}time_s"] = round(outcome.ended_s - outcome.sent_s, 3)
+        if np.isfinite(outcome.error_m):
+            facts[f"{prefix}error_m"] = round(outcome.error_m, 3)
+    if outcome.reason:
+        facts[f"{prefix}note"] = outcome.reason
+    return facts
+
+
+def _all_of(count: int) -> str:
+    return "goal" if count == 1 else f"all {count} goals"

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short film of a run, drawn after it from the recorded motion: chase view, the robot's own camera in a corner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mujoco
+import numpy as np
+from axon_sim.rendering import OffscreenRenderer
+from axon_sim.worlds import World
+from numpy.typing import NDArray
+
+from axon_demo.runlog import RunLog, Stamped
+
+Image = NDArray[np.uint8]
+_WIDTH, _HEIGHT, _FPS = 960, 540, 20
+_MAX_FRAMES = 300
+_INSET_WIDTH = 256
+_SPEEDUPS = (1, 2, 4, 8, 16, 32, 64)
+_VIEW_ELEVATION_DEG = -48.0
+_VIEW_DISTANCE_M = 4.2
+_VIEW_SMOOTHING_S = 1.2
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of the film: when, and where the camera looks from."""
+
+    time_s: float
+    look_at_m: NDArray[np.float64]
+    azimuth_deg: float
+
+
+def write_video(log: RunLog, world: World, path: Path, progress: Callable[[float], None] = lambda fraction: None) -> int:
+    """Writes a VP8 WebM, which browsers play, and returns its speed-up over simulated time.
+
+    Raises ValueError where the recording has no motion, RuntimeError where nothing can be drawn or encoded here.
+    """
+    if len(log.truth) < 2:
+        raise ValueError("the recording holds no ground truth: there is nothing to film")
+    duration_s = log.span_s[1] - log.span_s[0]
+    speedup = next((one for one in _SPEEDUPS if duration_s * _FPS / one <= _MAX_FRAMES), _SPEEDUPS[-1])
+    shots = list(_shots(log, speedup))
+    stage = _Stage(log, world)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), _FPS, (_WIDTH, _HEIGHT))
+    try:
+        if not writer.isOpened():
+            raise RuntimeError("this OpenCV cannot write WebM (VP8)")
+        for number, shot in enumerate(shots):
+            writer.write(_compose(stage.draw(shot), log, shot.time_s, speedup))
+            progress((number + 1) / len(shots))
+    finally:
+        writer.release()
+        stage.close()
+    return speedup
+
+
+def _shots(log: RunLog, speedup: int) -> Iterator[Shot]:
+    """The camera follows behind the robot, smoothly."""
+    first_s, last_s = log.span_s
+    step_s = speedup / _FPS
+    blend = 1.0 - np.exp(-step_s / (_VIEW_SMOOTHING_S * max(1.0, 0.5 * speedup)))
+    heading = np.exp(1j * log.truth.pose_at(first_s)[2])
+    for time_s in np.arange(first_s, last_s + step_s, step_s):
+        pose = log.truth.pose_at(time_s)
+        heading += blend * (np.exp(1j * pose[2]) - heading)
+        yield Shot(float(time_s), np.array([pose[0], pose[1], 0.2]), float(np.degrees(np.angle(heading))))
+
+
+class _Stage:
+    """The world's model, put into recorded states."""
+
+    def __init__(self, log: RunLog, world: World) -> None:
+        self._log = log
+        self._model = world.spec.compile()
+        self._data = mujoco.MjData(self._model)
+        self._joint_times_s = np.array([joints.time_s for joints in log.joints])
+        self._known = {self._model.joint(i).name for i in range(self._model.njnt)}
+        self._renderer = OffscreenRenderer(self._model, _WIDTH, _HEIGHT, samples=4)
+
+    def draw(self, shot: Shot) -> Image:
+        """The scene at the time of a shot, BGR."""
+        self._set_state(shot.time_s)
+        camera = mujoco.MjvCamera()
+        camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        camera.lookat[:] = shot.look_at_m
+        camera.azimuth, camera.elevation, camera.distance = shot.azimuth_deg, _VIEW_ELEVATION_DEG, _VIEW_DISTANCE_M
+        return cv2.cvtColor(self._renderer.render(self._data, camera).color, cv2.COLOR_RGB2BGR)
+
+    def _set_state(self, time_s: float) -> None:
+        x, y, yaw = self._log.truth.pose_at(time_s)
+        self._data.qpos[:2] = x, y
+        self._data.qpos[3:7] = [np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw)]
+        for name, position in self._joints_at(time_s).items():
+            if name in self._known:
+                self._data.joint(name).qpos = position
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+
+    def _joints_at(self, time_s: float) -> dict[str, float]:
+        if not len(self._joint_times_s):
+            return {}
+        return self._log.joints[int(np.abs(self._joint_times_s - time_s).argmin())].value
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+def _compose(frame: Image, log: RunLog, time_s: float, speedup: int) -> Image:
+    """The frame with the robot's camera and a line of facts on it."""
+    _draw_inset(frame, _latest(log.images, time_s))
+    speed_mps = float(np.linalg.norm(log.truth.velocities[int(np.abs(log.truth.times_s - time_s).argmin()), :2]))
+    _draw_text(frame, f"{time_s - log.span_s[0]:5.1f} s   {speed_mps:.2f} m/s   x{speedup}", (20, _HEIGHT - 22))
+    return frame
+
+
+def _draw_inset(frame: Image, stamped: Stamped | None) -> None:
+    if stamped is None:
+        return
+    picture = cv2.imdecode(np.frombuffer(stamped.value, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        return
+    height = round(_INSET_WIDTH * picture.shape[0] / picture.shape[1])
+    top, left = 16, _WIDTH - _INSET_WIDTH - 16
+    frame[top - 2 : top + height + 2, left - 2 : left + _INSET_WIDTH + 2] = 245
+    frame[top : top + height, left : left + _INSET_WIDTH] = cv2.resize(picture, (_INSET_WIDTH, height), interpolation=cv2.INTER_AREA)
+    _draw_text(frame, "robot's camera", (left + 8, top + height - 10), 0.45)
+
+
+def _draw_text(frame: Image, text: str, at: tuple[int, int], scale: float = 0.6) -> None:
+    cv2.putText(frame, text, at, _FONT, scale, (20, 20, 20), 3, cv2.LINE_AA)
+    cv2.putText(frame, text, at, _FONT, scale, (250, 250, 250), 1, cv2.LINE_AA)
+
+
+def _latest(images: list[Stamped], time_s: float) -> Stamped | None:
+    """The newest picture that had been taken by then."""
+    taken = [image for image in images if image.time_s <= time_s]
+    return taken[-1] if taken else None
