@@ -8,9 +8,16 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$AXON_STATE/numba}"
 
 # The shipped Fast DDS profile: the default shared-memory segment is smaller than one camera image. Fast DDS 2, of the
-# distributions up to Jazzy, reads the second name.
-export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$AXON_ROOT/config/fastdds.xml}"
-export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$FASTDDS_DEFAULT_PROFILES_FILE}"
+# distributions up to Jazzy, reads the first name; the newer ones warn when they see it.
+case "${ROS_DISTRO:-}" in
+    humble | iron | jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$AXON_ROOT/config/fastdds.xml}" ;;
+    *) export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$AXON_ROOT/config/fastdds.xml}" ;;
+esac
+
+# Let malloc keep image-sized blocks: by default each goes back to the kernel, and faulting its pages in again costs more
+# than all copies of the image together (here: serialize a VGA image 2.4 -> 0.09 ms, deserialize 2.8 -> 0.12 ms).
+export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-33554432}"     # the largest value that glibc takes
+export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-134217728}"
 
 # Without a screen MuJoCo draws through EGL, on Mesa's software renderer where there is no GPU.
 if [ -z "${DISPLAY:-}" ]; then
