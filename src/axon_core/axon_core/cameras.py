@@ -61,7 +61,7 @@ class PinholeCamera:
         return np.asarray(self._distort(xyz[:, :2] / depth) * (self.fx, self.fy) + (self.cx, self.cy))
 
     def rays(self, pixels: ArrayLike) -> FloatArray:
-        """Return the point at depth 1 (N, 3) of pixels (N, 2); raises ValueError where the distortion has no inverse."""
+        """Return the points at depth 1 (N, 3) of pixels (N, 2); ValueError where the distortion has no inverse."""
         uv = check_array("pixels", pixels, shape=(None, 2))
         xy = self._undistort((uv - (self.cx, self.cy)) / (self.fx, self.fy))
         return np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
