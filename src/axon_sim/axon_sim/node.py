@@ -8,25 +8,29 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from axon_core.motion import Twist2
-from axon_core.scans import Scan
+from axon_core.cameras import PinholeCamera
+from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, scan_to_msg, twist_from_msg
 from axon_ros.errors import BadInput
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT
 from axon_ros.skill_node import SkillNode
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
+from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TransformStamped, Twist, TwistStamped, WrenchStamped
 from nav_msgs.msg import Odometry
+from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, Imu, JointState, LaserScan
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
+from trajectory_msgs.msg import JointTrajectoryPoint
 
 from axon_sim import robot
 from axon_sim.config import TICK_S, SimConfig
 from axon_sim.contacts import ContactReport
+from axon_sim.controllers import JointGroup, Trajectory
 from axon_sim.kinematics import LinkPose, LinkTree
 from axon_sim.sensors import Images, ImuReading, JointReading, OdometryReading, TouchReading
 from axon_sim.simulator import GroundTruth, Readings, Simulator
@@ -56,6 +60,10 @@ class SimNode(SkillNode):
         kind, callback = (TwistStamped, self._on_stamped) if self.config.stamped_commands else (Twist, self._on_twist)
         self.input(kind, "cmd_vel", callback, qos=COMMAND, timeout_s=None, required=False)
         self.serve(Trigger, "sim/reset", self._on_reset)
+        beat = Beat(self)
+        TrajectoryServer(self, beat, "arm_controller/follow_joint_trajectory", "arm")
+        TrajectoryServer(self, beat, "head_controller/follow_joint_trajectory", "camera")
+        GripperServer(self, beat)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._thread.start()
@@ -71,7 +79,7 @@ class SimNode(SkillNode):
 
     def _on_twist(self, msg: Twist) -> None:
         try:
-            self.sim.command_velocity(Twist2(msg.linear.x, msg.linear.y, msg.angular.z))
+            self.sim.command_velocity(twist_from_msg(msg))
         except ValueError as error:
             raise BadInput(str(error)) from error
 
@@ -118,6 +126,163 @@ class Pace:
             time.sleep(self._due_s - now)
 
 
+class Beat:
+    """What coroutines of the executor wait for: the next beat, some twenty a second."""
+
+    PERIOD_S = 0.05
+
+    def __init__(self, node: SimNode):
+        self._node, self._waiting = node, []
+        node.timer(self.PERIOD_S, self._on_timer, steady=True)
+
+    def next(self) -> Future:
+        """Return what to await."""
+        future = Future(executor=self._node.executor)
+        self._waiting.append(future)
+        return future
+
+    def _on_timer(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            future.set_result(None)
+
+
+class TrajectoryServer:
+    """FollowJointTrajectory of one group of joints, as ros2_control's joint trajectory controller serves it.
+
+    A new goal preempts the running one, which aborts. A trajectory that cannot be followed ends as INVALID_JOINTS or
+    INVALID_GOAL with the reason.
+    """
+
+    GOAL_TOLERANCE = 0.02  # rad
+    GOAL_TIME_TOLERANCE_S = 1.0
+    Result = FollowJointTrajectory.Result
+
+    def __init__(self, node: SimNode, beat: Beat, name: str, group: str):
+        self._sim, self._beat, self._group = node.sim, beat, group
+        self._joints: tuple[str, ...] = self._controller.names
+        self._newest: Any = None
+        node.action(FollowJointTrajectory, name, self._execute)
+
+    @property
+    def _controller(self) -> JointGroup:
+        return self._sim.groups[self._group]
+
+    async def _execute(self, handle: Any) -> FollowJointTrajectory.Result:
+        self._newest = handle
+        goal = handle.request
+        try:
+            order = robot.joint_names_to_indices(self._joints, list(goal.trajectory.joint_names))
+        except ValueError as error:
+            return self._abort(handle, self.Result.INVALID_JOINTS, str(error))
+        try:
+            delay_s = self._delay_s(goal.trajectory.header.stamp)
+            trajectory = _trajectory(goal.trajectory.points, order, delay_s)
+            path_tolerance = self._tolerances(goal.path_tolerance, np.inf)
+            goal_tolerance = self._tolerances(goal.goal_tolerance, self.GOAL_TOLERANCE)
+            if len(trajectory.times_s) and trajectory.times_s[-1] < 0.0:
+                return self._abort(handle, self.Result.OLD_HEADER_TIMESTAMP, f"the trajectory ended {-trajectory.times_s[-1]:.3f} s ago")
+            self._sim.follow_trajectory(self._group, trajectory)
+        except ValueError as error:
+            return self._abort(handle, self.Result.INVALID_GOAL, str(error))
+        deadline_s = self._sim.time_s + trajectory.times_s[-1] + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
+        return await self._watch(handle, trajectory, path_tolerance, goal_tolerance, deadline_s)
+
+    async def _watch(self, handle: Any, trajectory: Trajectory, path_tolerance: np.ndarray, goal_tolerance: np.ndarray,
+                     deadline_s: float) -> FollowJointTrajectory.Result:
+        goal = trajectory.positions[-1]
+        end_s = self._sim.time_s + trajectory.times_s[-1]
+        while True:
+            await self._beat.next()
+            if handle is not self._newest:
+                return self._abort(handle, self.Result.INVALID_GOAL, "preempted by a newer goal")
+            if handle.is_cancel_requested:
+                self._sim.hold(self._group)
+                handle.canceled()
+                return self.Result(error_code=self.Result.SUCCESSFUL, error_string="cancelled; the joints hold")
+            actual, now_s = self._sim.joint_positions(self._joints), self._sim.time_s
+            desired = self._controller.desired(now_s)
+            handle.publish_feedback(self._feedback(desired, actual, now_s))
+            if (np.abs(desired - actual) > path_tolerance).any():
+                self._sim.hold(self._group)
+                return self._abort(handle, self.Result.PATH_TOLERANCE_VIOLATED, self._worst(desired, actual, path_tolerance))
+            if now_s >= end_s and (np.abs(goal - actual) <= goal_tolerance).all():
+                handle.succeed()
+                return self.Result(error_code=self.Result.SUCCESSFUL)
+            if now_s > deadline_s:
+                return self._abort(handle, self.Result.GOAL_TOLERANCE_VIOLATED, self._worst(goal, actual, goal_tolerance))
+
+    def _delay_s(self, stamp: Time) -> float:
+        start_s = stamp.sec + 1e-9 * stamp.nanosec
+        return start_s - self._sim.time_s if start_s > 0.0 else 0.0
+
+    def _tolerances(self, asked: Iterable[Any], default: float) -> np.ndarray:
+        """Return one tolerance a joint; in a goal 0 means the default and a negative number none (control_msgs)."""
+        tolerances = np.full(len(self._joints), default)
+        for one in asked:
+            if one.name not in self._joints:
+                raise ValueError(f"tolerance of joint '{one.name}': expected one of {list(self._joints)}")
+            if one.position != 0.0:
+                tolerances[self._joints.index(one.name)] = one.position if one.position > 0.0 else np.inf
+        return tolerances
+
+    def _worst(self, wanted: np.ndarray, actual: np.ndarray, tolerance: np.ndarray) -> str:
+        joint = int(np.argmax(np.abs(wanted - actual) - tolerance))
+        return f"{self._joints[joint]} is {abs(wanted[joint] - actual[joint]):.4f} off; allowed {tolerance[joint]:.4f}"
+
+    def _feedback(self, desired: np.ndarray, actual: np.ndarray, now_s: float) -> FollowJointTrajectory.Feedback:
+        feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joints))
+        feedback.header.stamp = _stamp(now_s)
+        feedback.desired, feedback.actual, feedback.error = (
+            JointTrajectoryPoint(positions=values.tolist()) for values in (desired, actual, desired - actual))
+        return feedback
+
+    def _abort(self, handle: Any, code: int, text: str) -> FollowJointTrajectory.Result:
+        handle.abort()
+        return self.Result(error_code=code, error_string=text)
+
+
+class GripperServer:
+    """GripperCommand: `position` is the opening between the fingertips in metres.
+
+    Closing on a thing ends as stalled, which is a success: the thing is held.
+    """
+
+    def __init__(self, node: SimNode, beat: Beat):
+        self._node, self._sim, self._beat, self._newest = node, node.sim, beat, None
+        node.action(GripperCommand, "gripper_controller/gripper_cmd", self._execute)
+
+    async def _execute(self, handle: Any) -> GripperCommand.Result:
+        self._newest = handle
+        command = handle.request.command
+        try:
+            self._sim.command_gripper(command.position, command.max_effort)
+        except ValueError as error:
+            handle.abort()
+            self._node.get_logger().warning(f"gripper goal refused: {error}")
+            return self._state(GripperCommand.Result)
+        while True:
+            await self._beat.next()
+            state = self._state(GripperCommand.Result)
+            if handle is not self._newest:
+                handle.abort()
+                return state
+            if handle.is_cancel_requested:
+                self._sim.command_gripper(self._sim.gripper_width_m())
+                handle.canceled()
+                return state
+            handle.publish_feedback(self._state(GripperCommand.Feedback))
+            if state.reached_goal or state.stalled:
+                handle.succeed()
+                return state
+
+    def _state(self, kind: type) -> Any:
+        width, gripper, touch = self._sim.gripper_width_m(), self._sim.gripper, self._sim.touch()
+        reached = gripper.reached(width)
+        return kind(position=width, effort=0.5 * (touch.left_n + touch.right_n), reached_goal=reached,
+                    stalled=gripper.stalled and not reached)
+
+
 class RobotOutputs:
     """The topics of the robot and how readings become their messages."""
 
@@ -136,6 +301,7 @@ class RobotOutputs:
         self._color, self._depth = out(Image, "camera/color/image_raw"), out(Image, "camera/depth/image_raw")
         self._color_info = out(CameraInfo, "camera/color/camera_info")
         self._depth_info = out(CameraInfo, "camera/depth/camera_info")
+        self._camera = node.sim.camera
         self._reported: ContactReport | None = None
         self._states = 0
         self.images_watched = False
@@ -148,7 +314,8 @@ class RobotOutputs:
         if readings.odometry is not None:
             self._publish_state(readings, stamp)
         if readings.scan is not None:
-            self._scan.publish(_scan_message(readings.scan, stamp, self._node.config.scan_rate_hz))
+            header = self._header(stamp, "laser_link")
+            self._scan.publish(scan_to_msg(readings.scan, header, 1.0 / self._node.config.scan_rate_hz))
         if readings.images is not None:
             self._publish_images(readings.images, stamp)
 
@@ -197,13 +364,13 @@ class RobotOutputs:
 
     def _publish_images(self, images: Images, stamp: Time) -> None:
         header = self._header(stamp, OPTICAL_FRAME)
-        info = _camera_info(header, images.color.shape, self._sim.focal_px)
+        info = camera_to_msg(self._camera, header)
         self._color_info.publish(info)
         self._depth_info.publish(info)
         if self._color.watched or self._node.config.always_render:
-            self._color.publish(_image_message(images.color, "rgb8", header))
+            self._color.publish(image_to_msg(images.color, "rgb8", header))
         if self._depth.watched or self._node.config.always_render:
-            self._depth.publish(_image_message(images.depth_m, "32FC1", header))
+            self._depth.publish(image_to_msg(images.depth_m, "32FC1", header))
 
     @staticmethod
     def _header(stamp: Time, frame: str) -> Header:
@@ -213,6 +380,28 @@ class RobotOutputs:
 def _stamp(time_s: float) -> Time:
     nanoseconds = round(time_s * 1e9)
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.sec + 1e-9 * duration.nanosec
+
+
+def _trajectory(points: Iterable[JointTrajectoryPoint], order: np.ndarray, delay_s: float) -> Trajectory:
+    """Return the trajectory with its joints in our order; ValueError where points lack positions or differ in form."""
+    rows = list(points)
+    if not rows:
+        raise ValueError("the trajectory has no points")
+    for kind in ("positions", "velocities"):
+        counts = {len(getattr(point, kind)) for point in rows}
+        if counts - ({len(order)} if kind == "positions" else {0, len(order)}) or len(counts) > 1:
+            raise ValueError(f"{kind} of the points: {sorted(counts)} values, expected {len(order)} in each")
+    times = np.array([_seconds(point.time_from_start) for point in rows]) + delay_s
+    positions = np.array([point.positions for point in rows])[:, order]
+    velocities = np.array([point.velocities for point in rows])[:, order] if len(rows[0].velocities) else None
+    if times[-1] >= 0.0 and times[0] < 0.0:
+        ahead = times >= 0.0
+        times, positions, velocities = times[ahead], positions[ahead], None if velocities is None else velocities[ahead]
+    return Trajectory(times, positions, velocities)
 
 
 def _packed(code: str, values: np.ndarray, dtype: type) -> array.array:
@@ -237,21 +426,8 @@ def _transform(link: LinkPose, stamp: Time) -> TransformStamped:
     return message
 
 
-def _scan_message(scan: Scan, stamp: Time, rate_hz: float) -> LaserScan:
-    last = scan.angle_min_rad + scan.angle_increment_rad * (len(scan.ranges_m) - 1)
-    message = LaserScan(header=Header(stamp=stamp, frame_id="laser_link"))
-    message.angle_min, message.angle_max, message.angle_increment = scan.angle_min_rad, last, scan.angle_increment_rad
-    message.range_min, message.range_max, message.scan_time = scan.range_min_m, scan.range_max_m, 1.0 / rate_hz
-    message.ranges = _packed("f", scan.ranges_m, np.float32)
-    return message
-
-
 def _odometry_message(reading: OdometryReading, header: Header) -> Odometry:
-    message = Odometry(header=header, child_frame_id="base_link")
-    x, y, yaw = reading.pose
-    _set_vector(message.pose.pose.position, (x, y, 0.0))
-    _set_quat(message.pose.pose.orientation, (0.0, 0.0, np.sin(0.5 * yaw), np.cos(0.5 * yaw)))
-    message.twist.twist.linear.x, message.twist.twist.angular.z = reading.velocity.vx_mps, reading.velocity.wz_radps
+    message = odometry_to_msg(reading.pose, reading.velocity, header, "base_link")
     var_v, var_w = (float(v) for v in reading.velocity_variance)
     message.pose.covariance = _diagonal(*reading.pose_variance[:2], 1e-6, 1e-6, 1e-6, reading.pose_variance[2])
     message.twist.covariance = _diagonal(var_v, 1e-6, 1e-6, 1e-6, 1e-6, var_w)
@@ -291,24 +467,6 @@ def _collision_message(report: ContactReport) -> DiagnosticStatus:
     level = DiagnosticStatus.WARN if report.collisions else DiagnosticStatus.OK
     text = f"{report.collisions} collisions: {', '.join(report.names)}" if report.collisions else "no collision"
     return DiagnosticStatus(level=level, name="sim: collisions", message=text, hardware_id="axon_robot", values=values)
-
-
-def _image_message(image: np.ndarray, encoding: str, header: Header) -> Image:
-    height, width = image.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0)
-    message.step = image.strides[0] if image.flags.c_contiguous else width * image.itemsize * (image.size // (height * width))
-    message.data = _packed("B", np.ascontiguousarray(image).view(np.uint8).ravel(), np.uint8)
-    return message
-
-
-def _camera_info(header: Header, shape: tuple[int, ...], focal_px: float) -> CameraInfo:
-    height, width = shape[:2]
-    cx, cy = 0.5 * (width - 1), 0.5 * (height - 1)
-    message = CameraInfo(header=header, height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
-    message.k = np.array([focal_px, 0.0, cx, 0.0, focal_px, cy, 0.0, 0.0, 1.0])
-    message.r = np.eye(3).ravel()
-    message.p = np.array([focal_px, 0.0, cx, 0.0, 0.0, focal_px, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
-    return message
 
 
 def _diagonal(*values: float) -> np.ndarray:

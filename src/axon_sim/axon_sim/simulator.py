@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from axon_core.cameras import PinholeCamera
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
 
@@ -114,10 +115,12 @@ class Simulator:
             self._contacts = ContactMonitor(self.model)
 
     @property
-    def focal_px(self) -> float:
-        """Focal length of the camera in pixels, the same along both axes; the centre is that of the image."""
+    def camera(self) -> PinholeCamera:
+        """Intrinsics of colour and depth, which share one view; pixel centres at whole numbers."""
+        width, height = self.config.image_width, self.config.image_height
         fovy = np.deg2rad(self.model.camera("camera_color").fovy[0])
-        return float(0.5 * self.config.image_height / np.tan(0.5 * fovy))
+        focal_px = float(0.5 * height / np.tan(0.5 * fovy))
+        return PinholeCamera(width, height, focal_px, focal_px, 0.5 * (width - 1), 0.5 * (height - 1))
 
     def use(self, config: SimConfig) -> None:
         """Take over what may change while time runs: the base's time-out, and the noise (from the next reset)."""
@@ -137,6 +140,11 @@ class Simulator:
     def gripper_width_m(self) -> float:
         """Return the opening between the fingertips."""
         return float(sum(self.data.joint(name).qpos[0] for name in robot.FINGER_JOINTS))
+
+    def touch(self) -> TouchReading:
+        """Return the force on the two finger pads."""
+        with self._lock:
+            return measure_touch(self.model, self.data)
 
     def joint_positions(self, names: tuple[str, ...]) -> np.ndarray:
         """Return the true positions (N,) of joints by name."""

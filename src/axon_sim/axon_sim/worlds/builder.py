@@ -23,6 +23,7 @@ HIDDEN_BITS = {"contype": 0, "conaffinity": 0}
 SOLID_GROUP = 0
 DECOR_GROUP = 1
 COLLISION_ONLY_GROUP = 3
+PLANE_GRID_M = 1.0  # a fine grid costs more to draw than everything else
 WALL_HEIGHT_M = 2.5
 WALL_THICKNESS_M = 0.10
 
@@ -129,7 +130,7 @@ class Part:
             [math.cos(facing_yaw), math.sin(facing_yaw), 0.0]])
         quat = np.empty(4)
         mujoco.mju_mat2Quat(quat, rotation.ravel())
-        self._add(mujoco.mjtGeom.mjGEOM_PLANE, [0.5 * width, 0.5 * height, 0.01], list(at), material, False, quat)
+        self._add(mujoco.mjtGeom.mjGEOM_PLANE, [0.5 * width, 0.5 * height, PLANE_GRID_M], list(at), material, False, quat)
 
     def _add(self, kind, size, position, material, solid, quat=(1.0, 0.0, 0.0, 0.0)) -> None:
         geom = self._body.add_geom(type=kind, size=size, pos=position, quat=list(quat), material=material)
@@ -199,7 +200,7 @@ class SceneBuilder:
         """Lay a covering that is only seen (a room's floor, a rug, a marking)."""
         x_min, y_min, x_max, y_max = bounds_m
         self.spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0.5 * (x_max - x_min), 0.5 * (y_max - y_min), 0.01],
+            type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0.5 * (x_max - x_min), 0.5 * (y_max - y_min), PLANE_GRID_M],
             pos=[0.5 * (x_min + x_max), 0.5 * (y_min + y_max), z], quat=yaw_quat(yaw), material=material,
             group=DECOR_GROUP, **HIDDEN_BITS)
 
