@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the encoding strings of sensor_msgs/Image mean: element type, channels, colour space, planes.
 
-The names are those of sensor_msgs/image_encodings.hpp. OpenCV names a Bayer pattern by the second and third pixel of the
-second row, ROS by the first two of the first, hence the crossed pairs (ROS ``rggb`` is OpenCV ``BayerBG``).
+The names are those of sensor_msgs/image_encodings.hpp. OpenCV names a Bayer pattern by the second and third pixel of
+the second row, ROS by the first two of the first, hence the crossed pairs (ROS ``rggb`` is OpenCV ``BayerBG``).
 """
 
 from __future__ import annotations
