@@ -34,7 +34,7 @@ class Job:
     commands: Sequence[Sequence[str]]
     log: Path
     environ: Mapping[str, str]
-    on_line: Callable[[str], str | None] = lambda line: line  # a line of output -> what progress shows (None: as before)
+    on_line: Callable[[str], str | None] = lambda line: line  # a line of output -> the progress to show, None: as before
     progress: str = field(default="", init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     error: Exception | None = field(default=None, init=False)
@@ -151,7 +151,7 @@ class Console:
             self.status(title)
         yield
         took_s = time.monotonic() - start_s
-        self.say(f"[{self.step}/{self.steps}] {title}: done in {took_s:.1f} s" if self.live else f"      {took_s:.1f} s")
+        self.say(f"[{self.step}/{self.steps}] {title}: {took_s:.1f} s" if self.live else f"      {took_s:.1f} s")
 
     def status(self, text: str) -> None:
         """Show `text` on the live line."""

@@ -67,15 +67,15 @@ class Setup:
         if self.state.root and self.state.python == _version() and _works(workspace.python):
             return
         check_free_space(workspace.root)
-        resumes = (workspace.state_dir / "venv_of").is_file() and _read(workspace.state_dir / "venv_of") == self._venv_id()
-        if not (resumes and _works(workspace.python)):
+        made_for = workspace.state_dir / "venv_of"
+        if not (made_for.is_file() and _read(made_for) == self._venv_id() and _works(workspace.python)):
             for folder in (workspace.venv, workspace.build, workspace.install):
                 shutil.rmtree(folder, ignore_errors=True)
             command = [sys.executable, "-m", "venv", str(workspace.venv)]
             if not workspace.ground.is_wheels:
                 command.append("--system-site-packages")
             self._run("virtual environment", [command])
-            (workspace.state_dir / "venv_of").write_text(self._venv_id(), encoding="utf-8")
+            made_for.write_text(self._venv_id(), encoding="utf-8")
         self.state = State(str(workspace.root), workspace.ground.name, _version())
 
     def _venv_id(self) -> str:
@@ -162,7 +162,7 @@ class Setup:
         self.workspace.save_state(self.state)
 
     def _remove_half_installed(self) -> None:
-        """pip takes a package whose installation was interrupted for installed: its metadata lie there, RECORD does not."""
+        """Remove what an interrupted pip left: it has metadata, but no RECORD, and the next pip takes it for installed."""
         for info in self.workspace.venv.glob("lib/python3*/site-packages/*.dist-info"):
             if not (info / "RECORD").is_file():
                 shutil.rmtree(info)
@@ -242,7 +242,7 @@ def paths_script(workspace: Workspace, environ: Mapping[str, str]) -> str:
     script = shlex.quote(str(workspace.install / "local_setup.bash"))
     command = f". {script} && " + " && ".join(f'printf "%s\\0" "${{{v}:-}}"' for v in PATH_VARIABLES)
     result = subprocess.run(["bash", "-c", command], env=dict(environ), capture_output=True, text=True, check=True)
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by ./axon setup.", f"export VIRTUAL_ENV={shlex.quote(str(workspace.venv))}"]
+    lines = ["# Written by ./axon setup.", f"export VIRTUAL_ENV={shlex.quote(str(workspace.venv))}"]
     for variable, after in zip(PATH_VARIABLES, result.stdout.split("\0"), strict=False):
         before = workspace.environ.get(variable, "").split(os.pathsep)
         ours = [e for e in after.split(os.pathsep) if e and (e not in before or Path(e).is_relative_to(workspace.root))]
@@ -271,7 +271,7 @@ def install_torch(workspace: Workspace) -> None:
         if subprocess.run(command).returncode == 0:
             return
     if attempts:
-        print(f"no CPU build of {torch} at pip's sources or {TORCH_INDEX} (AXON_TORCH_INDEX): taking the CUDA build, several GB")
+        print(f"no CPU build of {torch} at pip's sources or {TORCH_INDEX} (AXON_TORCH_INDEX); the CUDA build is several GB")
     subprocess.run([*pip, torch], check=True)
 
 
@@ -290,12 +290,13 @@ def check_free_space(root: Path) -> None:
 def check_root(workspace: Workspace) -> None:
     """SetupError where the checkout cannot be used as it lies."""
     if os.pathsep in str(workspace.root):
-        raise SetupError(f"{workspace.root}: a path with '{os.pathsep}' in it cannot stand in search paths; move the checkout")
+        raise SetupError(f"{workspace.root}: a path with '{os.pathsep}' in it breaks search paths; move the checkout")
     try:
         workspace.log_dir.mkdir(parents=True, exist_ok=True)
         (workspace.state_dir / "lock").touch()
     except OSError as error:
-        raise SetupError(f"cannot write in {workspace.root} ({error.strerror}); make it yours or move the checkout") from error
+        reason = f"cannot write in {workspace.root} ({error.strerror})"
+        raise SetupError(f"{reason}; make it yours or move the checkout") from error
 
 
 def check_distribution(workspace: Workspace) -> None:
@@ -350,7 +351,9 @@ def set_up(workspace: Workspace) -> None:
 
 def main(argv: list[str]) -> int:
     """Exit code: 0 ready, 1 failed, 128 + n ended by signal n."""
-    parser = argparse.ArgumentParser(prog="./axon setup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./axon setup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
     parser.add_argument("--check", action="store_true", help="do nothing; exit code 0 if ready, 1 if not")
     parser.add_argument("--install-torch", action="store_true", help=argparse.SUPPRESS)

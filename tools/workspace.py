@@ -24,6 +24,8 @@ BUILD_FILES = {"package.xml", "CMakeLists.txt", "setup.py", "setup.cfg"}
 BUILD_SUFFIXES = {".msg", ".srv", ".action", ".cmake"}
 LIVE_SUFFIXES = {".py", ".pyc", ".md"}
 NOT_BUILT = {"test", "__pycache__", "build", "install", "log"}
+# Folders of the repository that a package installs from outside its own.
+INSTALLED_BY = {"axon_bringup": ("launch", "config", "models", "rviz")}
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,18 @@ class Package:
         """Hash of all that decides what an installed copy looks like (see `BUILD_FILES`)."""
         digest = hashlib.sha256()
         for path in sorted(self._files()):
-            digest.update(str(path.relative_to(self.path)).encode())
+            digest.update(os.path.relpath(path, self.path).encode())
             if path.name in BUILD_FILES or path.suffix in BUILD_SUFFIXES:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
     def _files(self) -> Iterable[Path]:
-        for folder, folders, names in os.walk(self.path):
-            folders[:] = [f for f in folders if f not in NOT_BUILT and not f.endswith(".egg-info")]
-            for name in names:
-                path = Path(folder, name)
-                if name in BUILD_FILES or path.suffix not in LIVE_SUFFIXES:
-                    yield path
+        outside = (self.path.parent.parent / name for name in INSTALLED_BY.get(self.name, ()))
+        for top in (self.path, *outside):
+            for folder, folders, names in os.walk(top):
+                folders[:] = [f for f in folders if f not in NOT_BUILT and not f.endswith(".egg-info")]
+                paths = (Path(folder, name) for name in names)
+                yield from (p for p in paths if p.name in BUILD_FILES or p.suffix not in LIVE_SUFFIXES)
 
 
 def read_package(path: Path) -> Package:
@@ -128,7 +130,8 @@ class Workspace:
         base = [folder / "build.txt", folder / f"numpy{self.numpy_major()}.txt"]
         if self.ground.is_wheels:
             base.insert(0, folder / "ros.txt")
-        return {"base": base, "libraries": [folder / "runtime.txt", folder / "dev.txt"], "torch": [folder / "torch.txt"]}
+        libraries = [folder / "runtime.txt", folder / "dev.txt"]
+        return {"base": base, "libraries": libraries, "torch": [folder / "torch.txt"]}
 
     def numpy_major(self) -> int:
         """NumPy's major version that the ground's message packages were built against."""
