@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,6 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 HEIGHT, WIDTH = 480, 640
-TOPIC = "axon_bench/image"
 DISCOVERY_TIMEOUT_S = 30.0
 CASES = (  # encoding of the message, encoding asked for
     ("rgb8", "passthrough"),
@@ -76,15 +76,17 @@ def measure_transport(seconds: float, rate_hz: float, seed: int) -> dict[str, fl
         stamp_ns = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
         latencies_ms[int(msg.header.frame_id)] = (time.monotonic_ns() - stamp_ns) / 1e6
 
+    topic = f"axon_bench/image_{os.getpid()}"  # two runs at once must not read each other's images
     context = rclpy.Context()
     rclpy.init(context=context)
     try:
         node = rclpy.create_node("image_reader", context=context)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-        node.create_subscription(Image, TOPIC, receive, qos)
+        node.create_subscription(Image, topic, receive, qos)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
-        command = [sys.executable, __file__, "--publish", str(sent), "--rate", str(rate_hz), "--seed", str(seed)]
+        command = [sys.executable, __file__, "--publish", str(sent), "--topic", topic]
+        command += ["--rate", str(rate_hz), "--seed", str(seed)]
         _spin_while_running(executor, subprocess.Popen(command), seconds + DISCOVERY_TIMEOUT_S)
     finally:
         rclpy.try_shutdown(context=context)
@@ -96,18 +98,20 @@ def _spin_while_running(executor: SingleThreadedExecutor, publisher: subprocess.
     try:
         while publisher.poll() is None:
             if time.monotonic() > deadline_s:
-                raise RuntimeError(f"the publisher did not end within {timeout_s} s")
+                raise TimeoutError(f"the publisher did not end within {timeout_s} s")
             executor.spin_once(timeout_sec=0.1)
     finally:
         publisher.kill()
         publisher.wait()
     if publisher.returncode != 0:
-        raise RuntimeError(f"the publisher ended with {publisher.returncode}: is config/fastdds.xml in use?")
+        raise ConnectionError(f"the publisher ended with exit code {publisher.returncode}, see above")
 
 
 def _transport_numbers(sent: int, latencies_ms: dict[int, float]) -> dict[str, float]:
     if not latencies_ms:
-        raise RuntimeError(f"none of {sent} images arrived: run this through ./axon, which sets the Fast DDS profile")
+        raise ConnectionError(
+            f"none of {sent} images arrived: run this through ./axon, which sets the Fast DDS profile"
+        )
     p50, p95, worst = np.percentile(list(latencies_ms.values()), [50, 95, 100])
     return {
         "sent": sent,
@@ -118,15 +122,15 @@ def _transport_numbers(sent: int, latencies_ms: dict[int, float]) -> dict[str, f
     }
 
 
-def publish(count: int, rate_hz: float, seed: int) -> None:
+def publish(topic: str, count: int, rate_hz: float, seed: int) -> None:
     """The child process: ``count`` images, numbered in frame_id and stamped with the monotonic clock."""
     rclpy.init()
     node = rclpy.create_node("image_writer")
-    publisher = node.create_publisher(Image, TOPIC, QoSProfile(depth=5))
+    publisher = node.create_publisher(Image, topic, QoSProfile(depth=5))
     deadline_s = time.monotonic() + DISCOVERY_TIMEOUT_S
     while publisher.get_subscription_count() == 0:
         if time.monotonic() > deadline_s:
-            raise RuntimeError(f"no reader within {DISCOVERY_TIMEOUT_S} s")
+            raise TimeoutError(f"no reader within {DISCOVERY_TIMEOUT_S} s")
         time.sleep(0.05)
     time.sleep(1.0)  # a best-effort reader gets nothing until it, too, knows the writer
     image, bridge = random_image("rgb8", np.random.default_rng(seed)), CvBridge()
@@ -214,8 +218,9 @@ if __name__ == "__main__":
     add_arguments(cli)
     cli.add_argument("--seed", type=int, default=0)
     cli.add_argument("--publish", type=int, metavar="COUNT", help="be the publishing process")
+    cli.add_argument("--topic", help="where to publish")
     options = cli.parse_args()
     if options.publish:
-        publish(options.publish, options.rate, options.seed)
+        publish(options.topic, options.publish, options.rate, options.seed)
     else:
         print(json.dumps(main(options), indent=2))
