@@ -18,10 +18,10 @@ from axon_demo.runlog import RunLog, Stamped
 
 Image = NDArray[np.uint8]
 _WIDTH, _HEIGHT, _FPS = 960, 540, 20
-_MAX_FRAMES = 300
-_INSET_WIDTH = 256
+_MAX_FRAMES = 240
+_INSET_WIDTH = 224
 _SPEEDUPS = (1, 2, 4, 8, 16, 32, 64)
-_VIEW_ELEVATION_DEG = -48.0
+_VIEW_ELEVATION_DEG = -42.0
 _VIEW_DISTANCE_M = 4.2
 _VIEW_SMOOTHING_S = 1.2
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -81,7 +81,7 @@ class _Stage:
         self._data = mujoco.MjData(self._model)
         self._joint_times_s = np.array([joints.time_s for joints in log.joints])
         self._known = {self._model.joint(i).name for i in range(self._model.njnt)}
-        self._renderer = OffscreenRenderer(self._model, _WIDTH, _HEIGHT, samples=4)
+        self._renderer = OffscreenRenderer(self._model, _WIDTH, _HEIGHT, shadows=False, samples=4)
 
     def draw(self, shot: Shot) -> Image:
         """The scene at the time of a shot, BGR."""
@@ -126,7 +126,7 @@ def _draw_inset(frame: Image, stamped: Stamped | None) -> None:
     if picture is None:
         return
     height = round(_INSET_WIDTH * picture.shape[0] / picture.shape[1])
-    top, left = 16, _WIDTH - _INSET_WIDTH - 16
+    top, left = _HEIGHT - height - 16, _WIDTH - _INSET_WIDTH - 16
     frame[top - 2 : top + height + 2, left - 2 : left + _INSET_WIDTH + 2] = 245
     frame[top : top + height, left : left + _INSET_WIDTH] = cv2.resize(picture, (_INSET_WIDTH, height), interpolation=cv2.INTER_AREA)
     _draw_text(frame, "robot's camera", (left + 8, top + height - 10), 0.45)

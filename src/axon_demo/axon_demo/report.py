@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One HTML file that tells about a run: it holds its data, pictures and film, and opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from axon_core.footprints import Footprint
+from axon_core.grids import OCCUPIED, Grid
+from numpy.typing import NDArray
+
+from axon_demo.facts import node_rows
+from axon_demo.runlog import Motion, RunLog, Stamped
+
+FloatArray = NDArray[np.float64]
+_MOST_POINTS = 700
+_MOST_PLANS = 60
+_MOST_COMPLAINTS = 40
+_LONG_MAP_RATIO = 1.6
+_INK_BGR = (105, 92, 84)
+_COST_BGR = (196, 92, 150)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the map shows besides the run: obstacles in the world's frame and the robot's outline."""
+
+    obstacles: Grid
+    footprint: Footprint
+
+
+def write_report(
+    path: Path,
+    log: RunLog,
+    summary: Mapping[str, Any],
+    scene: Scene,
+    clearance_m: FloatArray,
+    video: Path | None = None,
+) -> None:
+    """Writes the page. `clearance_m` (N,) belongs to the poses of `log.truth`; without a video its place stays out."""
+    page = _environment().get_template("report.html").render(
+        summary=summary,
+        tiles=_tiles(summary),
+        goals=_goals(summary),
+        facts=_facts(summary),
+        nodes=node_rows(log),
+        complaints=_complaints(log),
+        video=_data_uri(video.read_bytes(), "video/webm") if video else None,
+        data=_script_json({"map": _map(log, summary, scene), "charts": _charts(log, clearance_m)}),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.PackageLoader("axon_demo", "templates")
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a <script> element."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+# --- words and numbers ----------------------------------------------------------------------------------------------
+
+
+def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Value, unit and label of the big numbers."""
+    wanted = [
+        ("goals_reached", lambda v: f"{v} / {summary.get('goals', v)}", "", "goals reached"),
+        ("duration_s", lambda v: f"{v:.1f}", "s", "time, simulated"),
+        ("path_length_m", lambda v: f"{v:.1f}", "m", "driven"),
+        ("mean_speed_mps", lambda v: f"{v:.2f}", "m/s", "mean speed in motion"),
+        ("max_speed_mps", lambda v: f"{v:.2f}", "m/s", "top speed"),
+        ("min_clearance_m", lambda v: f"{100.0 * v:.0f}", "cm", "least clearance"),
+        ("collisions", lambda v: f"{v}", "", "collisions"),
+    ]
+    return [(text(summary[key]), unit, label) for key, text, unit, label in wanted if key in summary]
+
+
+def _goals(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A mapping a goal, with the keys that summary.json has under goal_<number>_."""
+    goals = []
+    for number in range(int(summary.get("goals", 0))):
+        prefix = f"goal_{number}_"
+        goals.append({key.removeprefix(prefix): value for key, value in summary.items() if key.startswith(prefix)})
+    return goals
+
+
+def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = {
+        "world": "World",
+        "seed": "Seed",
+        "date": "Date",
+        "commit": "Commit",
+        "machine": "Machine",
+        "python": "Python",
+        "wall_s": "Wall time, s",
+        "real_time_factor": "Real-time factor",
+        "odometry_drift_m": "Odometry drift, m",
+        "resends": "Goals sent again",
+        "plans": "Plans made",
+        "barn_score": "BARN score (at most 0.5)",
+        "video_speedup": "Film speed-up",
+    }
+    return [(label, f"{summary[key]:g}" if isinstance(summary[key], float) else str(summary[key])) for key, label in names.items() if key in summary]
+
+
+def _complaints(log: RunLog) -> list[dict[str, str]]:
+    first_s = log.span_s[0]
+    rows = []
+    for stamped in log.complaints[:_MOST_COMPLAINTS]:
+        name, level, text = stamped.value
+        rows.append({"time": f"{stamped.time_s - first_s:.1f}", "node": name, "level": "ERROR" if level > 30 else "WARN", "text": text})
+    return rows
+
+
+# --- the map --------------------------------------------------------------------------------------------------------
+
+
+def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
+    grid = scene.obstacles
+    height, width = np.asarray(grid.data.shape) * grid.resolution_m
+    goals = [{"name": goal["name"], "x": goal["x_m"], "y": goal["y_m"], "reached": goal["reached"]} for goal in _goals(summary)]
+    return {
+        "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
+        "upright": bool(height < _LONG_MAP_RATIO * width),
+        "obstacles": _png(_obstacle_pixels(grid)),
+        "costmap": _costmap(log),
+        "truth": _track(log.truth, log.span_s[0]),
+        "believed": _believed(log),
+        "plans": [{"t": round(plan.time_s - log.span_s[0], 2), "points": _rounded(log.plan_in_world(plan))} for plan in _plans(log)],
+        "goals": goals,
+        "footprint": _rounded(scene.footprint.vertices_m),
+    }
+
+
+def _obstacle_pixels(grid: Grid) -> NDArray[np.uint8]:
+    pixels = np.zeros((*grid.data.shape, 4), np.uint8)
+    pixels[grid.data == OCCUPIED] = (*_INK_BGR, 255)
+    return pixels
+
+
+def _costmap(log: RunLog) -> dict[str, Any] | None:
+    """The last costmap as a picture with its place: origin, size, and the motion of its frame in the world."""
+    if not log.costmaps or not len(log.odometry):
+        return None
+    last: Stamped = log.costmaps[-1]
+    grid: Grid = last.value
+    pixels = np.zeros((*grid.data.shape, 4), np.uint8)
+    pixels[:, :, :3] = _COST_BGR
+    pixels[:, :, 3] = np.clip(grid.data.astype(np.int16), 0, 100) * 2
+    height, width = np.asarray(grid.data.shape) * grid.resolution_m
+    x, y, yaw_rad = log.world_T_odom(last.time_s)
+    return {
+        "image": _png(pixels),
+        "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
+        "frame": [round(float(x), 4), round(float(y), 4), round(float(np.degrees(yaw_rad)), 3)],
+    }
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    """Row 0 stays first: the map's drawing has y upwards and puts it at the bottom."""
+    return _data_uri(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes(), "image/png")
+
+
+def _track(motion: Motion, first_s: float) -> list[list[float]]:
+    """[t, x, y, yaw, speed] of a thinned-out motion."""
+    speeds = np.hypot(motion.velocities[:, 0], motion.velocities[:, 1])
+    rows = np.column_stack([motion.times_s - first_s, motion.poses, speeds])
+    return _rounded(_thin(rows))
+
+
+def _believed(log: RunLog) -> list[list[float]]:
+    """Where the odometry alone says that the robot drove (M, 2), from the true start."""
+    if not len(log.odometry) or not len(log.truth):
+        return []
+    from_start = log.world_T_odom(log.span_s[0])
+    cos, sin = np.cos(from_start[2]), np.sin(from_start[2])
+    points = _thin(log.odometry.poses[:, :2]) @ np.array([[cos, sin], [-sin, cos]]) + from_start[:2]
+    return _rounded(points)
+
+
+def _plans(log: RunLog) -> list[Stamped]:
+    if not len(log.odometry) or not len(log.truth):
+        return []
+    return list(_thin(log.plans, _MOST_PLANS))
+
+
+# --- the charts -----------------------------------------------------------------------------------------------------
+
+
+def _charts(log: RunLog, clearance_m: FloatArray) -> list[dict[str, Any]]:
+    first_s = log.span_s[0]
+    truth, commands = log.truth, log.commands
+    speed = {
+        "title": "Speed",
+        "unit": "m/s",
+        "series": [
+            _series("commanded", commands.times_s - first_s, commands.velocities[:, 0], "muted"),
+            _series("true", truth.times_s - first_s, truth.velocities[:, 0], "main"),
+        ],
+    }
+    turn = {
+        "title": "Turn rate",
+        "unit": "rad/s",
+        "series": [
+            _series("commanded", commands.times_s - first_s, commands.velocities[:, 2], "muted"),
+            _series("true", truth.times_s - first_s, truth.velocities[:, 2], "main"),
+        ],
+    }
+    clearance = {
+        "title": "Clearance to the nearest obstacle",
+        "unit": "m",
+        "series": [_series("from the robot's outline", truth.times_s - first_s, clearance_m, "main")],
+    }
+    return [speed, turn, clearance]
+
+
+def _series(label: str, times_s: FloatArray, values: FloatArray, style: str) -> dict[str, Any]:
+    rows = np.column_stack([times_s, values])
+    rows = _thin(rows[np.isfinite(rows).all(axis=1)])
+    return {"label": label, "style": style, "points": _rounded(rows)}
+
+
+def _thin(rows: Any, most: int = _MOST_POINTS) -> Any:
+    """At most about `most` of the rows, evenly taken, the last one always."""
+    step = max(1, int(np.ceil(len(rows) / most)))
+    thinned = rows[::step]
+    if len(rows) and (len(rows) - 1) % step:
+        last = rows[-1:]
+        thinned = np.concatenate([thinned, last]) if isinstance(rows, np.ndarray) else [*thinned, *last]
+    return thinned
+
+
+def _rounded(values: FloatArray | Sequence[float], digits: int = 3) -> Any:
+    return np.round(np.asarray(values, dtype=float), digits).tolist()
