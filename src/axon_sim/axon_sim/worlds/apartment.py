@@ -28,7 +28,7 @@ def make_apartment(seed: int) -> World:
     _bedroom(b)
     _study(b)
     _hall(b)
-    b.light(center)
+    b.light(center, WIDTH_M)
     goals = {
         "living_room": (2.9, 3.0, 0.0),
         "kitchen": (6.0, 1.2, 0.0),
@@ -44,7 +44,7 @@ def make_apartment(seed: int) -> World:
 def _floors(b: SceneBuilder) -> None:
     tone = b.rng.uniform(0.85, 1.1)
     wood = tuple(float(v) for v in np.clip(np.array((0.72, 0.53, 0.35)) * tone, 0.0, 0.95))
-    parquet = b.textured("parquet", textures.planks(b.rng, wood), repeat=(0.55, 0.55), uniform=True)
+    parquet = b.textured("parquet", textures.planks(b.rng, wood), repeat=(0.8, 0.8), uniform=True)
     tiled = b.textured("tiles", textures.tiles(b.rng), repeat=(0.42, 0.42), uniform=True, specular=0.3)
     carpet = b.textured("carpet", textures.fabric(b.rng, (0.60, 0.60, 0.62)), repeat=(1.0, 1.0), uniform=True)
     b.floor(parquet, (-0.05, -0.05, WIDTH_M + 0.05, DEPTH_M + 0.05))
@@ -54,8 +54,8 @@ def _floors(b: SceneBuilder) -> None:
 
 def _walls(b: SceneBuilder) -> dict[str, float]:
     """Build the walls and return the place of each door along its wall."""
-    hue = b.rng.uniform(-0.03, 0.03, 3)
-    paint = b.textured("wall_paint", textures.plaster(b.rng, tuple(np.array((0.90, 0.88, 0.84)) + hue)), solid=True)
+    hue = b.rng.uniform(-0.015, 0.015, 3)
+    paint = b.textured("wall_paint", textures.plaster(b.rng, tuple(np.array((0.92, 0.91, 0.88)) + hue)), solid=True)
     accent = b.textured("wall_accent", textures.plaster(b.rng, tuple(b.rng.uniform(0.50, 0.78, 3))), solid=True)
     doors = {"living": float(b.rng.uniform(3.0, 3.6)), "kitchen": float(b.rng.uniform(6.9, 7.6)),
              "bedroom": float(b.rng.uniform(2.6, 3.3)), "study": float(b.rng.uniform(5.9, 6.4))}

@@ -36,7 +36,7 @@ def make_barn_field(name: str, field: barn.BarnWorld, seed: int) -> World:
     paving = b.textured("paving", textures.tiles(b.rng, (0.66, 0.66, 0.64)), repeat=(0.25, 0.25), uniform=True)
     b.floor(paving, bounds)
     _posts(b, field)
-    b.light(tuple(0.5 * (low + high)))
+    b.light(tuple(0.5 * (low + high)), float((high - low).max()))
     ahead = np.asarray(field.goal) - field.start[:2]
     goal = (*field.goal, float(np.arctan2(ahead[1], ahead[0])))
     world = b.finish(field.start, {"goal": goal}, bounds)

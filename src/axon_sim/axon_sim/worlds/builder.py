@@ -223,19 +223,20 @@ class SceneBuilder:
         part.box((length, thickness, height), (0.5 * (x0 + x1), 0.5 * (y0 + y1), z), material,
                  yaw=math.atan2(y1 - y0, x1 - x0))
 
-    def light(self, center: Sequence[float], *, shadows: bool = True, brightness: float = 0.75) -> None:
-        """Light the world: a sun with shadows, a weak fill from the other side, and the sky."""
-        warmth = float(self.rng.uniform(-0.04, 0.06))
+    def light(self, center: Sequence[float], span_m: float, *, shadows: bool = True) -> None:
+        """Light a world of a given extent: a sun with shadows, a weak fill from the other side, and the sky."""
+        brightness, warmth = float(self.rng.uniform(0.42, 0.52)), float(self.rng.uniform(-0.04, 0.06))
         color = [brightness * (1.0 + warmth), brightness, brightness * (1.0 - warmth)]
-        direction = [float(self.rng.uniform(-0.5, -0.25)), float(self.rng.uniform(0.25, 0.5)), -1.0]
+        lean = np.array([self.rng.uniform(0.25, 0.45), self.rng.uniform(-0.45, -0.25), 1.0])
+        # A far spot light: MuJoCo's directional lights shade their own surfaces in stripes at this size.
         self.spec.worldbody.add_light(
-            name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=shadows, pos=[*center[:2], 8.0],
-            dir=direction, diffuse=color, specular=[0.25] * 3, ambient=[0.0] * 3)
+            name="sun", type=mujoco.mjtLightType.mjLIGHT_SPOT, castshadow=shadows, cutoff=45.0, exponent=0.0,
+            pos=[*center[:2], 0.0] + 1.6 * span_m * lean, dir=-lean, diffuse=color, specular=[0.2] * 3, ambient=[0.0] * 3)
         self.spec.worldbody.add_light(
             name="fill", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False, pos=[*center[:2], 6.0],
-            dir=[-direction[0], -direction[1], -0.6], diffuse=[0.18, 0.19, 0.21], specular=[0.0] * 3, ambient=[0.0] * 3)
-        self.spec.visual.headlight.ambient = [0.36] * 3
-        self.spec.visual.headlight.diffuse = [0.12] * 3
+            dir=[lean[0], -lean[1], -0.6], diffuse=[0.15, 0.16, 0.18], specular=[0.0] * 3, ambient=[0.0] * 3)
+        self.spec.visual.headlight.ambient = [0.42] * 3
+        self.spec.visual.headlight.diffuse = [0.14] * 3
         self.spec.visual.headlight.specular = [0.0] * 3
         self.spec.add_texture(
             name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
@@ -250,7 +251,7 @@ class SceneBuilder:
         self.spec.visual.map.znear = 0.04 / span
         self.spec.visual.map.zfar = 60.0 / span
         self.spec.visual.map.shadowclip = 0.75
-        self.spec.visual.quality.shadowsize = 2048
+        self.spec.visual.quality.shadowsize = 4096
         self.spec.visual.quality.numslices = 20
         self.spec.visual.quality.numstacks = 10
         poses = {name: np.asarray(pose, dtype=np.float64) for name, pose in goals.items()}

@@ -14,7 +14,7 @@ NEAR_EDGE_X_M = 0.95
 def make_tabletop(seed: int) -> World:
     """Return the scene of this seed: table height 0.45 to 0.75 m, three to six things within the arm's reach."""
     b = SceneBuilder("tabletop", seed)
-    concrete = b.textured("floor_look", textures.planks(b.rng, (0.60, 0.57, 0.52)), repeat=(0.55, 0.55), uniform=True)
+    concrete = b.textured("floor_look", textures.planks(b.rng, (0.60, 0.57, 0.52)), repeat=(0.8, 0.8), uniform=True)
     b.floor(concrete, (-2.0, -2.0, 3.0, 2.0))
     paint = b.textured("wall_paint", textures.plaster(b.rng, tuple(b.rng.uniform(0.70, 0.92, 3))), solid=True)
     wall = b.fixed("wall")
@@ -26,7 +26,7 @@ def make_tabletop(seed: int) -> World:
     center_x = NEAR_EDGE_X_M + 0.5 * TABLE_SIZE_M[0]
     fur.table(b, "table", center_x, 0.0, 0.0, (*TABLE_SIZE_M, height))
     _things(b, height)
-    b.light((0.5, 0.0))
+    b.light((0.5, 0.0), 5.0)
     goals = {"table": (NEAR_EDGE_X_M - 0.30, 0.0, 0.0), "away": (-1.0, 0.0, np.pi)}
     return b.finish((0.0, 0.0, 0.0), goals, (-2.0, -2.0, 3.1, 2.1))
 

@@ -42,12 +42,12 @@ def tiles(rng: Rng, rgb: Rgb = (0.82, 0.82, 0.80), size: int = 512, count: int =
 
 def plaster(rng: Rng, rgb: Rgb, size: int = 256) -> np.ndarray:
     """Painted wall or concrete: faint blotches."""
-    return _to_bytes(np.array(rgb) * (1.0 + 0.6 * _blotches(rng, size, 9.0) + 0.25 * _blotches(rng, size, 1.0)))
+    return _to_bytes(np.array(rgb) * (1.0 + 0.22 * _blotches(rng, size, 9.0) + 0.15 * _blotches(rng, size, 1.0)))
 
 
 def concrete(rng: Rng, rgb: Rgb = (0.60, 0.60, 0.59), size: int = 512) -> np.ndarray:
     """Floor of a hall: blotches and expansion joints."""
-    image = np.array(rgb) * (1.0 + 0.9 * _blotches(rng, size, 24.0) + 0.5 * _blotches(rng, size, 2.0))
+    image = np.array(rgb) * (1.0 + 0.7 * _blotches(rng, size, 24.0) + 0.35 * _blotches(rng, size, 2.0))
     image[:2] *= 0.75
     image[:, :2] *= 0.75
     return _to_bytes(image)

@@ -31,7 +31,7 @@ def make_warehouse(seed: int) -> World:
     for y in aisles:
         _marking(b, y)
     _packing(b)
-    b.light((0.5 * LENGTH_M, 0.5 * DEPTH_M))
+    b.light((0.5 * LENGTH_M, 0.5 * DEPTH_M), LENGTH_M)
     x_end = RACK_X_M + BAYS * BAY_M
     goals = {
         "aisle_1": (RACK_X_M + 0.5 * BAYS * BAY_M, aisles[0], 0.0),
