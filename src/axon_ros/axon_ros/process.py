@@ -54,7 +54,10 @@ class StopRequest:
 
 
 def node_main(node_class: Callable[[], Any]) -> Callable[..., int]:
-    """Return the `main` of a node's executable. It returns the exit code: 0 after a signal, 2 for bad arguments."""
+    """Return the `main` of a node's executable.
+
+    It returns the exit code: 0 after a signal, the node's own where it has finished, 2 for arguments that do not fit.
+    """
 
     def main(args: Sequence[str] | None = None) -> int:
         stop = StopRequest()
@@ -73,7 +76,7 @@ def node_main(node_class: Callable[[], Any]) -> Callable[..., int]:
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
-        return 0
+        return node.exit_code or 0 if node is not None else 0
 
     return main
 
@@ -94,7 +97,7 @@ def _start(node_class: Callable[[], Any], argv: list[str]) -> Any:
 def _spin(node: Any, stop: StopRequest) -> None:
     executor = MultiThreadedExecutor(node.threads) if node.threads > 1 else SingleThreadedExecutor()
     executor.add_node(node)
-    while rclpy.ok() and not stop.made:
+    while rclpy.ok() and not stop.made and node.exit_code is None:
         try:
             # rclpy's endless wait can miss a signal: the node's steady timer, five times a second, bounds it here.
             # A time-out would do the same, but makes and destroys a timer at every turn, a quarter of the cost.

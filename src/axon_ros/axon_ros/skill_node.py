@@ -44,6 +44,7 @@ class SkillNode(LifecycleNode):
         self.threads = threads
         self.state = "unconfigured"
         self.loading = False
+        self.exit_code: int | None = None
         self.model = ModelInfo()
         self._closed = False
         self._speaker = Speaker(self.get_logger())
@@ -191,6 +192,10 @@ class SkillNode(LifecycleNode):
     def lookup_se2(self, target: str, source: str, stamp: Any = None) -> FloatArray:
         """Return the planar part (3,) of `lookup_transform`."""
         return se2_from_matrix(self.lookup_transform(target, source, stamp))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the process, cleanly and with this exit code, once the present callback is done."""
+        self.exit_code = exit_code
 
     def report_exception(self, error: BaseException) -> None:
         """Say an exception that nobody expected; diagnostics show it as ERROR for ten seconds."""
