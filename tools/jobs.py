@@ -34,7 +34,7 @@ class Job:
     commands: Sequence[Sequence[str]]
     log: Path
     environ: Mapping[str, str]
-    on_line: Callable[[str], str | None] = lambda line: line  # a line of output -> the progress to show, None: as before
+    on_line: Callable[[str], str | None] = lambda line: line  # a line of output -> progress to show, None: as before
     progress: str = field(default="", init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     error: Exception | None = field(default=None, init=False)

@@ -162,7 +162,7 @@ class Setup:
         self.workspace.save_state(self.state)
 
     def _remove_half_installed(self) -> None:
-        """Remove what an interrupted pip left: it has metadata, but no RECORD, and the next pip takes it for installed."""
+        """Remove what an interrupted pip left: metadata without RECORD, which the next pip takes for installed."""
         for info in self.workspace.venv.glob("lib/python3*/site-packages/*.dist-info"):
             if not (info / "RECORD").is_file():
                 shutil.rmtree(info)
@@ -271,7 +271,7 @@ def install_torch(workspace: Workspace) -> None:
         if subprocess.run(command).returncode == 0:
             return
     if attempts:
-        print(f"no CPU build of {torch} at pip's sources or {TORCH_INDEX} (AXON_TORCH_INDEX); the CUDA build is several GB")
+        print(f"no CPU build of {torch} at {TORCH_INDEX} (AXON_TORCH_INDEX); installing the CUDA build, several GB")
     subprocess.run([*pip, torch], check=True)
 
 
