@@ -15,11 +15,14 @@ import numpy as np
 from axon_core.arrays import FloatArray
 from numba import njit
 
-CREEP_M = 0.002
-"""A point that is already nearer than the margin may come this much nearer, no more."""
+KEEP = 0.995
+"""What is already nearer than the margin may come nearer by this factor at most: near contact is never approached."""
+CREEP_MPS = 0.2
+"""Up to this speed the margin that grows with speed is none."""
 _STEP_M = 0.025
 _MAX_STEP_S = 0.05
 _REST = 1e-6
+_ROUNDING_M = 1e-6
 
 
 def box_distances(points: FloatArray, box: FloatArray) -> FloatArray:
@@ -57,8 +60,13 @@ def stays_clear(points, distances, now, last, target, hold_s, limits, margins, b
     distances: (N,) of the points now, now and last and target: (2,) forward and turning speed measured, commanded last,
     commanded next, hold_s: (2,) how long each of the two commands acts, limits: (3,) accel, decel, turn accel,
     margins: (2,) margin and margin per speed, box: (3,) as in box_distances. A point within the margin from the start
-    must not come nearer.
+    must not come nearer, and where there is one, the margin for all is its distance: a base that is too near to a wall
+    can still drive along it, and away.
     """
+    nearest = np.inf
+    for i in range(distances.shape[0]):
+        nearest = min(nearest, distances[i])
+    margin = min(margins[0], KEEP * max(0.0, nearest))
     v, w = now[0], now[1]
     x = y = yaw = t = 0.0
     while True:
@@ -81,7 +89,7 @@ def stays_clear(points, distances, now, last, target, hold_s, limits, margins, b
         x += 0.5 * (v0 + v) * dt * math.cos(yaw + 0.5 * turn)
         y += 0.5 * (v0 + v) * dt * math.sin(yaw + 0.5 * turn)
         yaw += turn
-        if _too_near(points, distances, x, y, yaw, margins[0] + margins[1] * abs(v), box):
+        if _too_near(points, distances, x, y, yaw, margin + margins[1] * max(0.0, abs(v) - CREEP_MPS), box):
             return False
 
 
@@ -98,6 +106,6 @@ def _too_near(points, distances, x, y, yaw, margin, box):
             distance = math.sqrt(out_x * out_x + out_y * out_y)
         else:
             distance = max(out_x, out_y)
-        if distance < min(margin, distances[i] - CREEP_M):
+        if distance < min(margin, distances[i] * (KEEP if distances[i] > 0.0 else 1.0) - _ROUNDING_M):
             return True
     return False

@@ -16,6 +16,9 @@ class SafetyConfig:
     )
     source_timeout_s: float = param(0.2, "Silence after which a source no longer drives", unit="s", minimum=0.02, maximum=0.28)
     scan_timeout_s: float = param(0.4, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0)
+    max_unmeasured: float = param(
+        0.5, "A scan with a larger fraction of rays without a measurement (NaN) does not count", minimum=0.0, maximum=1.0
+    )
     odom_timeout_s: float = param(
         0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0
     )
@@ -39,7 +42,7 @@ class SafetyConfig:
 
     latency_s: float = param(0.08, "From a command to its effect on the base", unit="s", minimum=0.0, maximum=1.0)
     margin_m: float = param(0.025, "Free space kept around the footprint", unit="m", minimum=0.0, maximum=1.0)
-    speed_margin_s: float = param(0.02, "Free space kept beyond it, per speed", unit="s", minimum=0.0, maximum=1.0)
+    speed_margin_s: float = param(0.02, "Free space kept beyond it, per speed above 0.2 m/s", unit="s", minimum=0.0, maximum=1.0)
     memory_s: float = param(
         60.0, "How long obstacles that left the scanner's view are remembered; 0 forgets them", unit="s", minimum=0.0
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 from axon_core.arrays import BoolArray, FloatArray
@@ -25,12 +26,16 @@ class LocalObstacles:
     """Obstacle points in a frame that dead-reckons from the measured velocity: good for the seconds that matter."""
 
     def __init__(self, reach_m: float, memory_radius_m: float, memory_s: float, unseen_radius_m: float) -> None:
-        self.reach_m, self.memory_radius_m, self.memory_s = reach_m, memory_radius_m, memory_s
+        self.configure(reach_m, memory_radius_m, memory_s)
         self.unseen_radius_m = unseen_radius_m
         self._track = deque([(-math.inf, np.zeros(3))])
         self._seen: FloatArray = np.zeros((0, 2))
         self._kept: FloatArray = np.zeros((0, 3))  # x, y, time when last seen
         self._started = False
+
+    def configure(self, reach_m: float, memory_radius_m: float, memory_s: float) -> None:
+        """Take new ranges; what was seen stays."""
+        self.reach_m, self.memory_radius_m, self.memory_s = reach_m, memory_radius_m, memory_s
 
     def advance(self, t_s: float, velocity: Twist2) -> None:
         """Move the base by its measured velocity up to t_s, which never runs backward."""
@@ -45,7 +50,7 @@ class LocalObstacles:
     def see(self, scan: Scan, stamp_s: float, base_T_laser: FloatArray) -> None:
         """Take a scan that was measured at stamp_s; what it looks through is forgotten, what it cannot see is kept."""
         track_T_laser = se2_compose(self._pose_at(stamp_s), base_T_laser)
-        points = scan.points()
+        points = _near_as_hits(scan).points()
         seen = se2_apply(track_T_laser, points[np.hypot(points[:, 0], points[:, 1]) < self.reach_m])
         if not self._started:
             self._kept = self._unseen_rim(scan, base_T_laser, stamp_s)
@@ -68,9 +73,14 @@ class LocalObstacles:
         self._kept = kept[near & (kept[:, 2] >= stamp_s - self.memory_s)][-_MAX_REMEMBERED:]
 
     def _pose_at(self, stamp_s: float) -> FloatArray:
-        times = np.array([t for t, _ in self._track])
-        poses = np.array([pose for _, pose in self._track])
-        return np.array([np.interp(stamp_s, times, poses[:, i]) for i in range(3)])
+        """Pose on the track at a time, between its samples in proportion, beyond its ends the nearest."""
+        later_s, later = self._track[-1]
+        for earlier_s, earlier in reversed(self._track):
+            if earlier_s <= stamp_s:
+                share = (stamp_s - earlier_s) / (later_s - earlier_s) if later_s > earlier_s else 0.0
+                return earlier + min(share, 1.0) * (later - earlier)
+            later_s, later = earlier_s, earlier
+        return later
 
     def _unseen_rim(self, scan: Scan, base_T_laser: FloatArray, stamp_s: float) -> FloatArray:
         """Points around the base where the scanner has no ray: held for obstacles until it has looked there."""
@@ -88,6 +98,12 @@ def _moved(pose: FloatArray, velocity: Twist2, dt_s: float) -> FloatArray:
     cos, sin = math.cos(heading), math.sin(heading)
     forward, left = velocity.vx_mps * dt_s, velocity.vy_mps * dt_s
     return pose + np.array([cos * forward - sin * left, sin * forward + cos * left, velocity.wz_radps * dt_s])
+
+
+def _near_as_hits(scan: Scan) -> Scan:
+    """-inf says "something nearer than I can measure" (REP-117): held for a hit at the nearest range."""
+    too_near = np.isneginf(scan.ranges_m)
+    return replace(scan, ranges_m=np.where(too_near, np.float32(scan.range_min_m), scan.ranges_m)) if too_near.any() else scan
 
 
 def _ray_index(scan: Scan, points: FloatArray) -> np.ndarray:

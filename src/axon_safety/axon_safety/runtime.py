@@ -53,25 +53,21 @@ class Shield:
     def reset(self) -> None:
         """Forget what was seen and said, as after a jump in time or place."""
         config = self.config
-        self._box = np.array(
-            [0.5 * config.footprint_length_m, 0.5 * config.footprint_width_m, config.footprint_center_x_m]
-        )
+        self._box = _box_of(config)
         self._obstacles = LocalObstacles(
             self._reach_m(), config.memory_radius_m, config.memory_s, config.unseen_radius_m
         )
         self._last: tuple[float, float] | None = None
         self._last_s = math.nan
         self._scan: Scan | None = None
+        self._scan_s = -math.inf
 
     def configure(self, config: SafetyConfig) -> None:
         """Take new parameters; what was seen and the speed of the moment stay."""
-        last, last_s, obstacles, scan = self._last, self._last_s, self._obstacles, self._scan
         self.config = config
         self.arbiter.timeout_s = config.source_timeout_s
-        self.reset()
-        obstacles.reach_m, obstacles.memory_radius_m = self._reach_m(), config.memory_radius_m
-        obstacles.memory_s = config.memory_s
-        self._last, self._last_s, self._obstacles, self._scan = last, last_s, obstacles, scan
+        self._box = _box_of(config)
+        self._obstacles.configure(self._reach_m(), config.memory_radius_m, config.memory_s)
 
     def submit(self, source: str, t_s: float, command: Twist2) -> None:
         """Take a source's command for the steps to come; ValueError where it is not finite or the source is unknown."""
@@ -94,9 +90,9 @@ class Shield:
         dt_s = self._elapsed(t_s, velocity)
         self._look(t_s, velocity, scan, scan_age_s)
         source, wanted, fault = self._wanted(t_s, command)
-        fault = fault or self._stale(velocity, scan_age_s, odom_age_s)
+        fault = fault or self._stale(t_s, velocity, odom_age_s)
         points, distances = self._near_points()
-        now = self._last if fault == STALE_ODOMETRY else (velocity.vx_mps, velocity.wz_radps)
+        now = self._last if fault == STALE_ODOMETRY else self._present(velocity)
         target = Twist2() if fault else clip_twist(wanted._replace(vy_mps=0.0), self.config.limits)
         chosen, obstructed = self._admissible(points, distances, np.array(now), target, dt_s)
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
@@ -121,9 +117,13 @@ class Shield:
 
     def _look(self, t_s: float, velocity: Twist2, scan: Scan | None, scan_age_s: float) -> None:
         self._obstacles.advance(t_s, velocity if np.isfinite(velocity).all() else Twist2(*self._last, 0.0))
-        if scan is not None and scan is not self._scan and math.isfinite(scan_age_s):
-            self._obstacles.see(scan, t_s - scan_age_s, self.base_T_laser)
-            self._scan = scan
+        if scan is None or not math.isfinite(scan_age_s):
+            return
+        if scan is self._scan:
+            self._scan_s = t_s - scan_age_s
+        elif np.isnan(scan.ranges_m).mean() <= self.config.max_unmeasured:
+            self._scan, self._scan_s = scan, t_s - scan_age_s
+            self._obstacles.see(scan, self._scan_s, self.base_T_laser)
 
     def _wanted(self, t_s: float, command: Twist2 | None) -> tuple[str, Twist2, str]:
         """Source, its command, and the fault that makes it none."""
@@ -136,11 +136,17 @@ class Shield:
             self.arbiter.refused["direct"] += 1
             return "direct", Twist2(), BAD_COMMAND
 
-    def _stale(self, velocity: Twist2, scan_age_s: float, odom_age_s: float) -> str:
-        if self._scan is None or not scan_age_s <= self.config.scan_timeout_s:
+    def _stale(self, t_s: float, velocity: Twist2, odom_age_s: float) -> str:
+        if self._scan is None or t_s - self._scan_s > self.config.scan_timeout_s:
             return STALE_SCAN
         finite = bool(np.isfinite(velocity).all())
         return "" if finite and odom_age_s <= self.config.odom_timeout_s else STALE_ODOMETRY
+
+    def _present(self, velocity: Twist2) -> tuple[float, float]:
+        """Forward speed to reckon with: the measured or the commanded one, whichever is faster; measured turning."""
+        commanded = self._last[0]
+        catches_up = velocity.vx_mps * commanded >= 0.0 and abs(commanded) > abs(velocity.vx_mps)
+        return commanded if catches_up else velocity.vx_mps, velocity.wz_radps
 
     def _near_points(self) -> tuple[FloatArray, FloatArray]:
         """Points (N, 2) in the base frame that are not the robot itself, and their distances (N,) from its outline."""
@@ -152,14 +158,14 @@ class Shield:
     def _admissible(
         self, points: FloatArray, distances: FloatArray, now: FloatArray, target: Twist2, dt_s: float
     ) -> tuple[tuple[float, float], bool]:
-        """Fastest command on the target's arc that leaves room to stop; else turning on the spot; else braking.
+        """Fastest command on the target's arc that leaves room to stop; else a turn on the spot, or straight; else braking.
 
         Also says whether an obstacle kept the base from the target.
         """
         last = self._last or (0.0, 0.0)
         tried: set[tuple[float, float]] = set()
         goals = [(scale * target.vx_mps, scale * target.wz_radps) for scale in _SCALES]
-        goals += [(0.0, target.wz_radps), (0.0, 0.5 * target.wz_radps)]
+        goals += [(0.0, target.wz_radps), (0.0, 0.5 * target.wz_radps), (0.2 * target.vx_mps, 0.0)]
         for index, goal in enumerate(goals):
             candidate = self._ramped(last, goal, dt_s)
             if candidate not in tried and self._clear(points, distances, now, last, candidate, dt_s):
@@ -196,3 +202,8 @@ class Shield:
         if not np.allclose(chosen, (target.vx_mps, target.wz_radps), atol=1e-6):
             return ACCELERATION
         return NOTHING if np.allclose(target, wanted, atol=1e-6) else SPEED
+
+
+def _box_of(config: SafetyConfig) -> FloatArray:
+    """Half length, half width, centre x."""
+    return np.array([0.5 * config.footprint_length_m, 0.5 * config.footprint_width_m, config.footprint_center_x_m])

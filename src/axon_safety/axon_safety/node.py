@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""safety_node: cmd_vel_NAME of every source, scan and odom in; cmd_vel out."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+from axon_core.arrays import FloatArray
+from axon_core.motion import Twist2
+from axon_core.scans import Scan
+from axon_ros import BadInput, Level, SkillNode, node_main
+from axon_ros.conversions import header, odometry_from_msg, scan_from_msg, twist_to_msg
+from axon_ros.qos import COMMAND, SENSOR
+from axon_ros.stamps import stamp_seconds
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import LaserScan
+
+from axon_safety.config import SafetyConfig
+from axon_safety.runtime import OBSTACLE, STALE_ODOMETRY, STALE_SCAN, Shield, ShieldStep
+
+UNKNOWN = Twist2(math.nan, math.nan, math.nan)
+_STANDS_MPS = 0.02
+_BLOCKED_WARNING_S = 0.5
+
+
+class SafetyNode(SkillNode):
+    """The one door to cmd_vel."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("safety", SafetyConfig, **kwargs)
+
+    def on_load(self, config: SafetyConfig) -> None:
+        warm_up(config)
+        self.shield = Shield(config)
+        self._laser_frame = ""
+        self._scan: Scan | None = None
+        self._scan_s = self._odom_s = -math.inf
+        self._velocity = UNKNOWN
+        self._blocked_since_s = math.inf
+        self._step: ShieldStep | None = None
+
+    def on_start(self) -> None:
+        kind = TwistStamped if self.config.stamped else Twist
+        for source in self.config.sources:
+            self.input(kind, f"cmd_vel_{source}", partial(self._on_command, source), SENSOR, timeout_s=None, required=False)
+        self.input(LaserScan, "scan", self._on_scan, SENSOR)
+        self.input(Odometry, "odom", self._on_odometry, SENSOR)
+        self._output = self.output(kind, "cmd_vel", COMMAND)
+        self.timer(1.0 / self.config.rate_hz, self._drive)
+
+    def on_stop(self) -> None:
+        self._publish(Twist2())
+
+    def on_config_change(self, config: SafetyConfig) -> None:
+        self.shield.configure(config)
+
+    def status_values(self) -> dict[str, str]:
+        if self.state != "active" or self._step is None:
+            return {}
+        refused = ", ".join(f"{source} {count}" for source, count in self.shield.arbiter.refused.items())
+        return {
+            "driver": self._step.source or "nobody",
+            "limited_by": self._step.limited_by,
+            "clearance_m": f"{self._step.clearance_m:.3f}",
+            "speed_mps": f"{self._step.command.vx_mps:.2f}",
+            "turn_radps": f"{self._step.command.wz_radps:.2f}",
+            "refused_commands": refused or "none",
+        }
+
+    def _on_command(self, source: str, msg: Twist | TwistStamped) -> None:
+        twist = msg.twist if self.config.stamped else msg
+        try:
+            self.shield.submit(source, self.now_s(), Twist2(twist.linear.x, twist.linear.y, twist.angular.z))
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+
+    def _on_scan(self, msg: LaserScan) -> None:
+        if msg.header.frame_id != self._laser_frame:
+            self.shield.base_T_laser = self._mounting(msg.header.frame_id)
+            self._laser_frame = msg.header.frame_id
+        self._scan, self._scan_s = scan_from_msg(msg), self._time_of(msg)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        _, self._velocity = odometry_from_msg(msg)
+        self._odom_s = self._time_of(msg)
+
+    def _mounting(self, laser_frame: str) -> FloatArray:
+        """Where the scanner sits, (3,) in the base frame; BadInput where it is not level."""
+        base_t_laser = self.lookup_transform(self.config.base_frame, laser_frame)
+        if base_t_laser[2, 2] < 0.99:
+            raise BadInput(f"frame {laser_frame} is tilted or upside down: the shield needs a level scanner")
+        return self.lookup_se2(self.config.base_frame, laser_frame)
+
+    def _time_of(self, msg: LaserScan | Odometry) -> float:
+        """Time of a message; of one without a stamp, its arrival."""
+        return stamp_seconds(msg.header.stamp) or self.now_s()
+
+    def _drive(self) -> None:
+        now = self.now_s()
+        scan_age_s, odom_age_s = now - self._scan_s, now - self._odom_s
+        self._step = self.shield.step(now, None, self._velocity, self._scan, scan_age_s, odom_age_s)
+        self._publish(self._step.command)
+        self._report(now, self._step, scan_age_s, odom_age_s)
+
+    def _publish(self, command: Twist2) -> None:
+        twist = twist_to_msg(command)
+        if self.config.stamped:
+            twist = TwistStamped(header=header(self.get_clock().now().to_msg(), self.config.base_frame), twist=twist)
+        self._output.publish(twist)
+
+    def _report(self, now_s: float, step: ShieldStep, scan_age_s: float, odom_age_s: float) -> None:
+        stale_scan, stale_odometry = step.limited_by == STALE_SCAN, step.limited_by == STALE_ODOMETRY
+        self._say(stale_scan, "scan", f"robot stopped: scan {scan_age_s:.1f} s old: check the lidar, its topic and its clock")
+        self._say(stale_odometry, "odometry", f"robot stopped: odometry {odom_age_s:.1f} s old or not finite: check the base")
+        if step.limited_by != OBSTACLE or np.hypot(step.command.vx_mps, step.command.wz_radps) > _STANDS_MPS:
+            self._blocked_since_s = math.inf
+        else:
+            self._blocked_since_s = min(self._blocked_since_s, now_s)
+        self._say(
+            now_s - self._blocked_since_s > _BLOCKED_WARNING_S,
+            "obstacle",
+            f"robot stopped by an obstacle {step.clearance_m:.2f} m from its outline while {step.source} drives: "
+            "turn or back away; margin_m and speed_margin_s say how near it may go",
+        )
+
+    def _say(self, wrong: bool, key: str, text: str) -> None:
+        self.diagnose(Level.WARN if wrong else Level.OK, text if wrong else f"no longer stopped by {key}", key)
+
+
+def warm_up(config: SafetyConfig) -> None:
+    """Compile what the shield runs, so that its first step is as quick as the others."""
+    shield = Shield(config)
+    scan = Scan(np.full(8, 1.0, dtype=np.float32), -2.0, 0.5, 0.1, 10.0)
+    for step in range(3):
+        shield.step(0.05 * step, Twist2(0.5, 0.0, 0.5), Twist2(), scan, 0.0)
+
+
+main = node_main(SafetyNode)
