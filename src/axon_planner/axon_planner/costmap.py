@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
+
 from axon_core.geometry import se2_apply
 from axon_core.grids import FREE, OCCUPIED, UNKNOWN, Grid
 from axon_core.scans import Scan
-from numba import njit
-
 from axon_planner.config import PlannerConfig
 
 EVIDENCE_MAX = 3

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+
 from axon_core.checks import check_array
 from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2, limit_twist
 from axon_core.scans import Scan
-
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
 from axon_planner.planning import PathPlanner, PlanResult, path_length
@@ -122,6 +122,22 @@ class Navigator:
         static = self.costmap.static
         self.__init__(self.config)
         self.costmap.set_map(static)
+
+    def reconfigure(self, config: PlannerConfig) -> None:
+        """Take other parameters from the next step on; what is known and where it drives stays."""
+        self.config = self.costmap.config = config
+        self.planner = PathPlanner(config)
+        self.follower = PathFollower(config)
+        if self.path is not None:
+            self.follower.set_path(self.path)
+
+    def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+        """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
+        static = self.costmap.static
+        for name, pose in (("start", start), ("goal", goal)):
+            if static is not None and not _within(static, pose):
+                return _outside(name, pose)
+        return self.planner.plan(self.costmap, start, goal)
 
     def set_map(self, grid: Grid | None) -> None:
         """Lay a map (in the frame of all poses) under the scans."""
@@ -274,8 +290,7 @@ class Navigator:
     def _search(self, pose: np.ndarray, field: Field) -> PlanResult:
         static = self.costmap.static
         if not self.costmap.contains(self.goal) or (static is not None and not _within(static, self.goal)):
-            reason = f"goal ({self.goal[0]:.2f}, {self.goal[1]:.2f}) lies outside the map"
-            return PlanResult(SearchStatus.OUTSIDE, np.empty((0, 3)), np.empty((0, 2)), math.inf, 0, 0.0, reason)
+            return _outside("goal", self.goal)
         return self.planner.plan_on(field, pose, self.goal)
 
     def _is_better(self, plan: PlanResult, pose: np.ndarray, field: Field) -> bool:
@@ -353,6 +368,11 @@ def _moved(velocity: Twist2, dt_s: float) -> np.ndarray:
     x = velocity.vx_mps * dt_s * math.cos(0.5 * yaw)
     y = velocity.vx_mps * dt_s * math.sin(0.5 * yaw)
     return np.array([x, y, yaw])
+
+
+def _outside(name: str, pose: np.ndarray) -> PlanResult:
+    reason = f"{name} ({pose[0]:.2f}, {pose[1]:.2f}) lies outside the map"
+    return PlanResult(SearchStatus.OUTSIDE, np.empty((0, 3)), np.empty((0, 2)), math.inf, 0, 0.0, reason)
 
 
 def _within(grid: Grid, pose: np.ndarray) -> bool:

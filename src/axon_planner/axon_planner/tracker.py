@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from axon_core.geometry import wrap_angle
-from axon_core.motion import Twist2, limit_twist
 from numba import njit
 
+from axon_core.geometry import wrap_angle
+from axon_core.motion import Twist2, limit_twist
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field, interpolate
 from axon_planner.planning import path_length

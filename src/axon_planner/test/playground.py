@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from axon_core.geometry import se2_compose, se2_inverse, se2_apply
+
+from axon_core.geometry import se2_apply, se2_compose, se2_inverse
 from axon_core.motion import Twist2, limit_twist
 from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig

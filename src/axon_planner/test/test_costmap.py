@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 from axon_core.grids import OCCUPIED, UNKNOWN, Grid
 from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 from axon_core.grids import OCCUPIED, Grid
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from playground import BASE_T_LASER, Playground, corridor
+
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
@@ -17,7 +19,6 @@ from axon_planner.runtime import Navigator, NavStatus
 from axon_planner.tracker import Discs, PathFollower
 from axon_sim.barn import generate_barn
 from axon_sim.planar import PlanarSimulator
-from playground import BASE_T_LASER, Playground, corridor
 
 CONFIG = PlannerConfig(max_speed_mps=1.0, patience_s=1.0)
 GOAL = np.array([5.0, 0.0, 0.0])

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planner as a node: Nav2's three actions, `goal_pose`, and commands to the safety node.
+
+One thread: a timer at `control_rate_hz` drives. A goal is executed, in rclpy's sense, only when its drive is over and
+its result known: an execute callback that awaits would make rclpy's executor poll it without a pause. At any time one
+drive goes on; a new goal ends the old one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
+from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
+from nav_msgs.msg import OccupancyGrid, Odometry, Path
+from rclpy.time import Time
+from sensor_msgs.msg import LaserScan
+
+from axon_core.geometry import se2_compose
+from axon_core.grids import Grid
+from axon_core.motion import Twist2
+from axon_core.scans import Scan
+from axon_planner.config import PlannerConfig
+from axon_planner.planning import PlanResult
+from axon_planner.runtime import Navigator, NavStatus, NavStep
+from axon_planner.search import SearchStatus
+from axon_ros.conversions import (
+    grid_from_msg,
+    grid_to_msg,
+    header,
+    odometry_from_msg,
+    path_from_msg,
+    path_to_msg,
+    pose_from_msg,
+    pose_to_msg,
+    scan_from_msg,
+    twist_to_msg,
+)
+from axon_ros.errors import BadInput, NoTransform
+from axon_ros.process import node_main
+from axon_ros.qos import COMMAND, LATCHED, RESULT, SENSOR
+from axon_ros.skill_node import SkillNode
+from axon_ros.speaker import Level
+
+PLANNER_IDS = ("", "GridBased", "astar")
+CONTROLLER_IDS = ("", "FollowPath", "mppi")
+FEEDBACK_S = 0.2
+COSTMAP_PERIOD_S = 1.0
+
+_Plan, _Follow, _Navigate = ComputePathToPose.Result, FollowPath.Result, NavigateToPose.Result
+PLAN_CODES = {
+    SearchStatus.FOUND: _Plan.NONE,
+    SearchStatus.START_BLOCKED: _Plan.START_OCCUPIED,
+    SearchStatus.GOAL_BLOCKED: _Plan.GOAL_OCCUPIED,
+    SearchStatus.NO_PATH: _Plan.NO_VALID_PATH,
+    SearchStatus.TIMEOUT: _Plan.TIMEOUT,
+    SearchStatus.LIMIT: _Plan.TIMEOUT,
+}
+# Nav2's navigator hands on the codes of its planner and controller; so does this one.
+NAVIGATE_CODES = {
+    NavStatus.REACHED: _Navigate.NONE,
+    NavStatus.CANCELLED: _Navigate.NONE,
+    NavStatus.START_BLOCKED: _Plan.START_OCCUPIED,
+    NavStatus.GOAL_BLOCKED: _Plan.GOAL_OCCUPIED,
+    NavStatus.OUTSIDE: _Plan.GOAL_OUTSIDE_MAP,
+    NavStatus.NO_PATH: _Plan.NO_VALID_PATH,
+    NavStatus.BLOCKED: _Follow.FAILED_TO_MAKE_PROGRESS,
+    NavStatus.TIMEOUT: _Follow.CONTROLLER_TIMED_OUT,
+    NavStatus.STALE_SCAN: _Follow.NO_VALID_CONTROL,
+}
+
+
+@dataclass
+class Outcome:
+    """How a drive ended: `state` is what becomes of the goal (succeed, abort or canceled)."""
+
+    state: str
+    error_code: int = 0
+    error_msg: str = ""
+
+
+@dataclass
+class Drive:
+    """One drive on its way: `handle` is None for a goal that came by topic."""
+
+    handle: Any
+    result: Any
+    began_s: float
+    lost_since_s: float | None = None
+    feedback_s: float = -math.inf
+
+
+class PlannerNode(SkillNode):
+    """Subscribes scan, odom, map, goal_pose; publishes cmd_vel_nav, plan, plan_raw, costmap; serves three actions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("planner", PlannerConfig, **kwargs)
+        self._navigator: Navigator | None = None
+        self._drive: Drive | None = None
+        self._concluded: dict[bytes, tuple[Any, Outcome]] = {}
+
+    def on_load(self, config: PlannerConfig) -> None:
+        self._navigator = Navigator(config)
+        self._navigator.warm_up()
+
+    def on_start(self) -> None:
+        self._pending: tuple[Any, Scan, str] | None = None
+        self._odometry: tuple[float, Twist2] | None = None
+        self._published_path: np.ndarray | None = None
+        command_type = TwistStamped if self.config.stamped else Twist
+        self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
+        self._plan_output = self.output(Path, "plan", RESULT)
+        self._raw_output = self.output(Path, "plan_raw", RESULT)
+        self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
+        self.input(LaserScan, "scan", self._on_scan, SENSOR)
+        self.input(Odometry, "odom", self._on_odometry, SENSOR)
+        self.input(OccupancyGrid, "map", self._on_map, LATCHED, timeout_s=None, required=False)
+        self.input(PoseStamped, "goal_pose", self._on_goal_pose, RESULT, timeout_s=None, required=False)
+        self.action(ComputePathToPose, "compute_path_to_pose", self._compute_path)
+        self.action(FollowPath, "follow_path", self._result_of, accepted=self._follow_path)
+        self.action(NavigateToPose, "navigate_to_pose", self._result_of, accepted=self._navigate)
+        self.timer(1.0 / self.config.control_rate_hz, self._control)
+        self.timer(COSTMAP_PERIOD_S, self._publish_costmap)
+
+    def on_stop(self) -> None:
+        """Stop the base. The servers go with the activity: a client of theirs sees them gone."""
+        self._drive = None
+        self._navigator.cancel()
+        self._publish_command(Twist2())
+
+    def on_unload(self) -> None:
+        self._navigator = None
+
+    def on_config_change(self, config: PlannerConfig) -> None:
+        self._navigator.reconfigure(config)
+
+    # Inputs
+
+    def _on_scan(self, msg: LaserScan) -> None:
+        scan = scan_from_msg(msg)
+        self._enter_scan()  # the one before, whose transform may have come by now
+        self._pending = (msg.header.stamp, scan, msg.header.frame_id)
+        self._enter_scan()
+
+    def _enter_scan(self) -> None:
+        """Enter the pending scan where the transform of its stamp is known; else it waits for the next occasion."""
+        if self._pending is None:
+            return
+        stamp, scan, frame = self._pending
+        try:
+            pose = self.lookup_se2(self.config.global_frame, frame, stamp)
+        except NoTransform:
+            return
+        self._pending = None
+        self._navigator.observe(_seconds(stamp), scan, pose)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        self._odometry = (_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
+
+    def _on_map(self, msg: OccupancyGrid) -> None:
+        if msg.header.frame_id != self.config.global_frame:
+            text = f"map in frame '{msg.header.frame_id}' not used: planning in global_frame '{self.config.global_frame}'"
+            self.say_once("map", text, Level.OK)
+            return
+        grid: Grid = grid_from_msg(msg)
+        self._navigator.set_map(grid)
+
+    def _on_goal_pose(self, msg: PoseStamped) -> None:
+        self._begin_drive(None, _Navigate(), self._in_global_frame(msg))
+
+    # Actions
+
+    def _navigate(self, handle: Any) -> None:
+        try:
+            goal = self._in_global_frame(handle.request.pose)
+        except BadInput as error:
+            self._conclude(handle, _Navigate(), _refusal(error, _Navigate.TF_ERROR, _Navigate.UNKNOWN))
+            return
+        self._begin_drive(handle, _Navigate(), goal)
+
+    def _follow_path(self, handle: Any) -> None:
+        controller = handle.request.controller_id
+        if controller not in CONTROLLER_IDS:
+            text = f"controller_id '{controller}': expected one of {_listed(CONTROLLER_IDS)}"
+            self._conclude(handle, _Follow(), Outcome("abort", _Follow.INVALID_CONTROLLER, text))
+            return
+        try:
+            path = self._path_in_global_frame(handle.request.path)
+        except BadInput as error:
+            self._conclude(handle, _Follow(), _refusal(error, _Follow.TF_ERROR, _Follow.INVALID_PATH))
+            return
+        self._begin_drive(handle, _Follow(), path)
+
+    def _compute_path(self, handle: Any) -> Any:
+        request, result = handle.request, _Plan()
+        if request.planner_id not in PLANNER_IDS:
+            text = f"planner_id '{request.planner_id}': expected one of {_listed(PLANNER_IDS)}"
+            return _filled(handle, result, Outcome("abort", _Plan.INVALID_PLANNER, text))
+        try:
+            goal = self._in_global_frame(request.goal)
+            start = self._in_global_frame(request.start) if request.use_start else self._base_pose()
+        except BadInput as error:
+            return _filled(handle, result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN))
+        plan = self._navigator.plan_path(start, goal)
+        result.planning_time = _duration(plan.planning_s)
+        if not plan.found:
+            return _filled(handle, result, Outcome("abort", _plan_code(plan), plan.reason))
+        result.path = self._path_msg(plan.path)
+        self._plan_output.publish(result.path)
+        return _filled(handle, result, Outcome("succeed"))
+
+    def _conclude(self, handle: Any, result: Any, outcome: Outcome) -> None:
+        """Let rclpy execute the goal, which fetches its result here and sends it."""
+        self._concluded[bytes(handle.goal_id.uuid)] = result, outcome
+        handle.execute()
+
+    def _result_of(self, handle: Any) -> Any:
+        return _filled(handle, *self._concluded.pop(bytes(handle.goal_id.uuid)))
+
+    def _begin_drive(self, handle: Any, result: Any, goal: np.ndarray) -> None:
+        """Drive to a pose (3,) or along a path (N, 3)."""
+        self._end_drive(Outcome("abort", _Navigate.UNKNOWN, "preempted by a new goal"), stop=False)
+        if goal.ndim == 1:
+            self._navigator.set_goal(goal)
+        else:
+            self._navigator.set_path(goal)
+        self._drive = Drive(handle, result, self.now_s())
+
+    def _end_drive(self, outcome: Outcome, stop: bool = True) -> None:
+        """Conclude the drive, if there is one, and stop the base unless another drive takes over."""
+        drive, self._drive = self._drive, None
+        if drive is None:
+            return
+        if stop:
+            self._navigator.cancel()
+            self._publish_command(Twist2())
+        failed = stop and outcome.state == "abort"
+        self.diagnose(Level.WARN if failed else Level.OK, f"last drive: {outcome.error_msg or outcome.state}", key="drive")
+        if drive.handle is not None:
+            self._conclude(drive.handle, drive.result, outcome)
+
+    # Control
+
+    def _control(self) -> None:
+        self._enter_scan()
+        drive = self._drive
+        if drive is None:
+            return
+        if drive.handle is not None and drive.handle.is_cancel_requested:
+            self._end_drive(Outcome("canceled", _Navigate.NONE, "cancelled by request"))
+            return
+        now_s = self.now_s()
+        try:
+            pose, velocity = self._base_state(now_s)
+        except BadInput as error:
+            self._wait_for_state(drive, now_s, error)
+            return
+        drive.lost_since_s = None
+        step = self._navigator.step(now_s, pose, velocity, None, np.zeros(3))
+        self._publish_path()
+        if step.over:
+            self._end_drive(_outcome(step))
+            return
+        self._publish_command(step.command)
+        halted = step.status is NavStatus.STALE_SCAN
+        self.diagnose(Level.WARN if halted else Level.OK, f"{step.status.value}: {step.reason}", key="drive")
+        self._give_feedback(drive, now_s, step, pose, velocity)
+
+    def _base_state(self, now_s: float) -> tuple[np.ndarray, Twist2]:
+        """Pose of the base now, carried on from the newest transform at the measured velocity; BadInput if stale."""
+        if self._odometry is None or abs(now_s - self._odometry[0]) > self.config.odom_timeout_s:
+            age = "not there yet" if self._odometry is None else f"{now_s - self._odometry[0]:.2f} s old"
+            raise BadInput(f"newest odometry is {age}: check the base and its topic")
+        pose = self._base_pose()
+        frames = self.config.global_frame, self.config.base_frame
+        age_s = now_s - _seconds(self.tf.lookup_transform(*frames, Time()).header.stamp)
+        if abs(age_s) > self.config.odom_timeout_s:
+            raise NoTransform(f"transform {frames[0]} <- {frames[1]} is {age_s:.2f} s old: check who publishes it")
+        velocity = self._odometry[1]
+        moved = np.array([velocity.vx_mps * age_s, 0.0, velocity.wz_radps * age_s])
+        return se2_compose(pose, moved), velocity
+
+    def _wait_for_state(self, drive: Drive, now_s: float, error: BadInput) -> None:
+        self._publish_command(Twist2())
+        self.diagnose(Level.WARN, f"halted: {error}", key="drive")
+        drive.lost_since_s = now_s if drive.lost_since_s is None else drive.lost_since_s
+        if now_s - drive.lost_since_s > self.config.patience_s:
+            code = drive.result.TF_ERROR if isinstance(error, NoTransform) else _Follow.NO_VALID_CONTROL
+            self._end_drive(Outcome("abort", code, str(error)))
+
+    def _give_feedback(self, drive: Drive, now_s: float, step: NavStep, pose: np.ndarray, velocity: Twist2) -> None:
+        if drive.handle is None or now_s - drive.feedback_s < FEEDBACK_S:
+            return
+        drive.feedback_s = now_s
+        distance = step.remaining_m if math.isfinite(step.remaining_m) else 0.0
+        if isinstance(drive.result, _Follow):
+            drive.handle.publish_feedback(FollowPath.Feedback(distance_to_goal=distance, speed=velocity.vx_mps))
+            return
+        drive.handle.publish_feedback(
+            NavigateToPose.Feedback(
+                current_pose=PoseStamped(header=self._header(), pose=pose_to_msg(pose)),
+                navigation_time=_duration(now_s - drive.began_s),
+                estimated_time_remaining=_duration(distance / max(velocity.vx_mps, 0.25 * self.config.max_speed_mps)),
+                number_of_recoveries=step.recoveries,
+                distance_remaining=distance,
+            )
+        )
+
+    # Outputs
+
+    def _publish_command(self, command: Twist2) -> None:
+        message = twist_to_msg(command)
+        if self.config.stamped:
+            message = TwistStamped(header=header(self.now_s(), self.config.base_frame), twist=message)
+        self._command.publish(message)
+
+    def _publish_path(self) -> None:
+        path = self._navigator.path
+        if path is None or path is self._published_path:
+            return
+        self._published_path = path
+        if self._plan_output.watched:
+            self._plan_output.publish(self._path_msg(path))
+        plan = self._navigator.plan
+        if plan is not None and plan.found and self._raw_output.watched:
+            self._raw_output.publish(self._path_msg(np.column_stack([plan.raw, np.zeros(len(plan.raw))])))
+
+    def _publish_costmap(self) -> None:
+        if self._costmap_output.watched:
+            self._costmap_output.publish(grid_to_msg(self._navigator.costmap.to_grid(), self._header()))
+
+    def _header(self) -> Any:
+        return header(self.now_s(), self.config.global_frame)
+
+    def _path_msg(self, path: np.ndarray) -> Path:
+        return path_to_msg(path, self._header())
+
+    # Frames
+
+    def _base_pose(self) -> np.ndarray:
+        return self.lookup_se2(self.config.global_frame, self.config.base_frame)
+
+    def _frame_pose(self, frame: str) -> np.ndarray:
+        if not frame:
+            raise NoTransform("the goal has no frame_id: set it, to 'map' or 'odom' for instance")
+        if frame == self.config.global_frame:
+            return np.zeros(3)
+        return self.lookup_se2(self.config.global_frame, frame)
+
+    def _in_global_frame(self, stamped: PoseStamped) -> np.ndarray:
+        return se2_compose(self._frame_pose(stamped.header.frame_id), pose_from_msg(stamped.pose))
+
+    def _path_in_global_frame(self, msg: Path) -> np.ndarray:
+        if not msg.poses:
+            raise BadInput("the path is empty: expected at least one pose")
+        frame = self._frame_pose(msg.header.frame_id or msg.poses[0].header.frame_id)
+        return np.array([se2_compose(frame, pose) for pose in path_from_msg(msg)])
+
+
+def _filled(handle: Any, result: Any, outcome: Outcome) -> Any:
+    """Put the outcome into the goal's state and its result."""
+    result.error_code, result.error_msg = outcome.error_code, outcome.error_msg
+    if handle.is_active:
+        getattr(handle, outcome.state)()
+    return result
+
+
+def _refusal(error: BadInput, tf_error_code: int, other_code: int) -> Outcome:
+    return Outcome("abort", tf_error_code if isinstance(error, NoTransform) else other_code, str(error))
+
+
+def _outcome(step: NavStep) -> Outcome:
+    if step.status is NavStatus.REACHED:
+        return Outcome("succeed")
+    return Outcome("abort", NAVIGATE_CODES[step.status], step.reason or step.status.value)
+
+
+def _plan_code(plan: PlanResult) -> int:
+    if plan.status is SearchStatus.OUTSIDE:
+        return _Plan.START_OUTSIDE_MAP if plan.reason.startswith("start") else _Plan.GOAL_OUTSIDE_MAP
+    return PLAN_CODES[plan.status]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _seconds(stamp: Any) -> float:
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def _duration(seconds: float) -> Duration:
+    nanoseconds = round(seconds * 1e9)
+    return Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+main = node_main(PlannerNode)
+
+if __name__ == "__main__":
+    raise SystemExit(main())
