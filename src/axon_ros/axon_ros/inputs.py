@@ -68,17 +68,18 @@ class Input:
         if self.meter.count and self.meter.age_s < _DISCOVERY_S:
             self._problems.clear(self._key("silent"), f"{self.topic}: messages come")
         elif self.meter.age_s > _DISCOVERY_S:
-            self._watch_silence(self.watch_graph())
+            self.watch_graph()
 
-    def watch_graph(self) -> list[Any]:
-        """Raise or clear the problem of a publisher whose type or QoS does not fit; returns those that do fit."""
-        found = [(publisher, self._misfit(publisher)) for publisher in self._publishers()]
-        misfits = [text for _, text in found if text]
+    def watch_graph(self) -> None:
+        """Raise or clear the problems of a publisher whose type or QoS does not fit, and of silence."""
+        publishers = list(self._node.get_publishers_info_by_topic(self.topic))
+        misfits = [text for text in map(self._misfit, publishers) if text]
         if misfits:
             self._problems.raise_(self._key("misfit"), Level.ERROR, f"{self.topic}: {'; '.join(misfits)}")
         else:
             self._problems.clear(self._key("misfit"), f"{self.topic}: all publishers fit")
-        return [publisher for publisher, text in found if not text]
+        if self.meter.age_s > _DISCOVERY_S and len(misfits) == 0:
+            self._watch_silence(publishers)
 
     def close(self) -> None:
         """Destroy the subscription and forget its problems."""
@@ -90,16 +91,13 @@ class Input:
     def _key(self, what: str) -> str:
         return f"input {self.topic} {what}"
 
-    def _publishers(self) -> list[Any]:
-        return list(self._node.get_publishers_info_by_topic(self.topic))
-
     def _watch_silence(self, publishers: list[Any]) -> None:
         if not self._spec.required:
             return
         timeout_s = self._spec.timeout_s
         if not publishers:
             remedy = f"start its source, or remap '{self._spec.topic}' to where it is"
-            self._problems.raise_(self._key("silent"), Level.WARN, f"{self.topic}: no publisher that fits: {remedy}")
+            self._problems.raise_(self._key("silent"), Level.WARN, f"{self.topic}: no publisher: {remedy}")
         elif timeout_s is None:
             self._problems.clear(self._key("silent"), f"{self.topic}: has a publisher")
         elif self.meter.age_s > timeout_s:
@@ -126,7 +124,8 @@ class Input:
             return f"{who} sends {publisher.topic_type}, this node reads {self._spec.type_name}: remap one of them"
         compatibility, reason = qos_check_compatible(publisher.qos_profile, self._spec.qos)
         if compatibility == QoSCompatibility.ERROR:
-            return f"{who} has an incompatible QoS, none of its messages arrive ({reason.strip()}): change one of them"
+            why = reason.replace("ERROR: ", "").strip(" ;")
+            return f"{who} has an incompatible QoS, none of its messages arrive ({why}): change one of them"
         return ""
 
 
