@@ -31,14 +31,14 @@ def make_apartment(seed: int) -> World:
     b.light(center, WIDTH_M)
     goals = {
         "living_room": (2.9, 3.0, 0.0),
-        "kitchen": (6.0, 1.2, 0.0),
+        "kitchen": (5.7, 1.15, 0.0),
         "hall": (7.9, 4.65, 0.0),
         "bedroom": (doors["bedroom"], 6.0, QUARTER),
         "study": (doors["study"], 6.3, QUARTER),
         "coffee_table": (2.85, 1.75, np.pi),
         "dining_table": (6.75, 1.02, QUARTER),
     }
-    return b.finish((0.9, 4.65, 0.0), goals, (-0.3, -0.3, WIDTH_M + 0.3, DEPTH_M + 0.3))
+    return b.finish((0.6, 4.6, 0.0), goals, (-0.3, -0.3, WIDTH_M + 0.3, DEPTH_M + 0.3))
 
 
 def _floors(b: SceneBuilder) -> None:
@@ -153,7 +153,7 @@ def _study(b: SceneBuilder) -> None:
 
 
 def _hall(b: SceneBuilder) -> None:
-    fur.cabinet(b, "shoe_cabinet", 1.5 + _jitter(b, 0.3), 5.13, -QUARTER, (0.24, 0.9, 0.85), doors=2)
+    fur.cabinet(b, "shoe_cabinet", 1.6 + _jitter(b, 0.2), 5.13, -QUARTER, (0.24, 0.9, 0.85), doors=2)
     fur.plant(b, "plant", 8.65, 5.0, 1.1)
     fur.picture(b, 4.9, 4.07, QUARTER, 0.7, 0.5)
     fur.picture(b, 1.5, 5.23, -QUARTER, 0.7, 0.5)
