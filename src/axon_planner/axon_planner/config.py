@@ -12,14 +12,18 @@ from axon_core.motion import MotionLimits
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    global_frame: str = param("odom", "Frame to plan in: odom, or map where a map and its transform are there", read_only=True)
+    global_frame: str = param(
+        "odom", "Frame to plan in: odom, or map where a map and its transform are there", read_only=True
+    )
     base_frame: str = param("base_link", "Frame of the robot's base", read_only=True)
 
     stamped: bool = param(False, "TwistStamped instead of Twist on cmd_vel_nav", read_only=True)
 
     footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_width_m: float = param(0.33, "Width of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
-    footprint_center_x_m: float = param(0.0, "Rectangle's centre ahead of base_link", unit="m", minimum=-2.0, maximum=2.0)
+    footprint_center_x_m: float = param(
+        0.0, "Rectangle's centre ahead of base_link", unit="m", minimum=-2.0, maximum=2.0
+    )
 
     max_speed_mps: float = param(2.0, "Top speed forward", unit="m/s", minimum=0.05, maximum=5.0)
     max_reverse_mps: float = param(0.3, "Top speed backward", unit="m/s", minimum=0.0, maximum=2.0)
@@ -30,23 +34,48 @@ class PlannerConfig:
     command_latency_s: float = param(0.05, "From a command to its effect", unit="s", minimum=0.0, maximum=0.5)
 
     resolution_m: float = param(0.04, "Edge of a costmap cell", unit="m", minimum=0.01, maximum=0.5, read_only=True)
-    map_size_m: float = param(50.0, "Edge of the square costmap that rolls with the robot", unit="m", minimum=4.0, maximum=100.0, read_only=True)  # fmt: skip
+    map_size_m: float = param(
+        50.0,
+        "Edge of the square costmap that rolls with the robot",
+        unit="m",
+        minimum=4.0,
+        maximum=100.0,
+        read_only=True,
+    )
     obstacle_range_m: float = param(8.0, "Hits farther away are not marked", unit="m", minimum=0.5, maximum=50.0)
-    unknown_cost: float = param(1.3, "Cost of a metre through what nobody saw, over a seen one", minimum=1.0, maximum=100.0)
+    unknown_cost: float = param(
+        1.3, "Cost of a metre through what nobody saw, over a seen one", minimum=1.0, maximum=100.0
+    )
     safety_margin_m: float = param(0.03, "Kept free around the footprint", unit="m", minimum=0.0, maximum=0.5)
-    comfort_clearance_m: float = param(0.40, "Clearance beyond which more is worth nothing", unit="m", minimum=0.05, maximum=3.0)  # fmt: skip
+    comfort_clearance_m: float = param(
+        0.40, "Clearance beyond which more is worth nothing", unit="m", minimum=0.05, maximum=3.0
+    )
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
     goal_tolerance_m: float = param(0.15, "Distance at which a goal is reached", unit="m", minimum=0.01, maximum=5.0)
-    goal_yaw_tolerance_rad: float = param(0.15, "Heading error at which a goal is reached; 3.15 ignores it", unit="rad", minimum=0.02, maximum=3.15)  # fmt: skip
+    goal_yaw_tolerance_rad: float = param(
+        0.15, "Heading error at which a goal is reached; 3.15 ignores it", unit="rad", minimum=0.02, maximum=3.15
+    )
     search_timeout_s: float = param(1.0, "Time for one search", unit="s", minimum=0.001, maximum=60.0)
     replan_period_s: float = param(0.3, "Time between two plans while driving", unit="s", minimum=0.05, maximum=60.0)
-    goal_timeout_s: float = param(300.0, "Time for the whole drive; 0 waits forever", unit="s", minimum=0.0, maximum=86400.0)
-    no_path_timeout_s: float = param(3.0, "Time without any path before giving up", unit="s", minimum=0.0, maximum=600.0)
-    patience_s: float = param(5.0, "Time without scan, odometry or transform before a drive is given up", unit="s", minimum=0.0, maximum=600.0)  # fmt: skip
-    scan_timeout_s: float = param(0.5, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0)
-    odom_timeout_s: float = param(0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0)
-    progress_timeout_s: float = param(4.0, "Time without progress before a recovery", unit="s", minimum=0.5, maximum=60.0)
+    goal_timeout_s: float = param(
+        300.0, "Time for the whole drive; 0 waits forever", unit="s", minimum=0.0, maximum=86400.0
+    )
+    no_path_timeout_s: float = param(
+        3.0, "Time without any path before giving up", unit="s", minimum=0.0, maximum=600.0
+    )
+    patience_s: float = param(
+        5.0, "Time without scan, odometry or transform before a drive is given up", unit="s", minimum=0.0, maximum=600.0
+    )
+    scan_timeout_s: float = param(
+        0.5, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0
+    )
+    odom_timeout_s: float = param(
+        0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=5.0
+    )
+    progress_timeout_s: float = param(
+        4.0, "Time without progress before a recovery", unit="s", minimum=0.5, maximum=60.0
+    )
     max_recoveries: int = param(6, "Recoveries without progress before giving up", minimum=0, maximum=1000)
 
     control_rate_hz: float = param(20.0, "Rate of commands", unit="Hz", minimum=1.0, maximum=100.0, read_only=True)
@@ -55,12 +84,22 @@ class PlannerConfig:
     sample_dt_s: float = param(0.1, "Time step of a sampled drive", unit="s", minimum=0.02, maximum=0.5, read_only=True)
     speed_noise_mps: float = param(0.5, "Spread of sampled speeds", unit="m/s", minimum=0.01, maximum=3.0)
     turn_noise_radps: float = param(0.9, "Spread of sampled turns", unit="rad/s", minimum=0.01, maximum=10.0)
-    temperature_m: float = param(0.05, "Softness of the choice between drives, in metres of progress", unit="m", minimum=0.001, maximum=10.0)  # fmt: skip
-    cross_track_weight: float = param(1.0, "Price of driving beside the path, per m^2 and s", minimum=0.0, maximum=100.0)
-    heading_weight: float = param(0.15, "Price of heading off the path, per (1 - cos) and s", minimum=0.0, maximum=100.0)
-    reverse_weight: float = param(2.0, "Price of a metre driven backward, where the scanner is blind", minimum=0.0, maximum=100.0)  # fmt: skip
+    temperature_m: float = param(
+        0.05, "Softness of the choice between drives, in metres of progress", unit="m", minimum=0.001, maximum=10.0
+    )
+    cross_track_weight: float = param(
+        1.0, "Price of driving beside the path, per m^2 and s", minimum=0.0, maximum=100.0
+    )
+    heading_weight: float = param(
+        0.15, "Price of heading off the path, per (1 - cos) and s", minimum=0.0, maximum=100.0
+    )
+    reverse_weight: float = param(
+        2.0, "Price of a metre driven backward, where the scanner is blind", minimum=0.0, maximum=100.0
+    )
     near_weight: float = param(0.6, "Price of driving near obstacles, per s", minimum=0.0, maximum=100.0)
-    near_clearance_m: float = param(0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0)  # fmt: skip
+    near_clearance_m: float = param(
+        0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0
+    )
     speed_margin_s: float = param(0.04, "Clearance to keep per speed, as time", unit="s", minimum=0.0, maximum=1.0)
 
     def __post_init__(self) -> None:

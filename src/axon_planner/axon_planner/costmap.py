@@ -20,7 +20,7 @@ from axon_planner.config import PlannerConfig
 
 EVIDENCE_MAX = 3
 EVIDENCE_HIT = 2
-# A ray clears an occupied cell only where it passes this near to its centre (in cells): one that grazes saw little of it.
+# A ray clears an occupied cell only where it passes this near to its centre (in cells): one that grazes saw little.
 CLEAR_WITHIN = 0.3
 FAR_M = 1e3
 PADDING_M = 1.5

@@ -163,7 +163,9 @@ class PlannerNode(SkillNode):
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         if msg.header.frame_id != self.config.global_frame:
-            text = f"map in frame '{msg.header.frame_id}' not used: planning in global_frame '{self.config.global_frame}'"
+            text = (
+                f"map in frame '{msg.header.frame_id}' not used: planning in global_frame '{self.config.global_frame}'"
+            )
             self.say_once("map", text, Level.OK)
             return
         grid: Grid = grid_from_msg(msg)
@@ -239,7 +241,9 @@ class PlannerNode(SkillNode):
             self._navigator.cancel()
             self._publish_command(Twist2())
         failed = stop and outcome.state == "abort"
-        self.diagnose(Level.WARN if failed else Level.OK, f"last drive: {outcome.error_msg or outcome.state}", key="drive")
+        self.diagnose(
+            Level.WARN if failed else Level.OK, f"last drive: {outcome.error_msg or outcome.state}", key="drive"
+        )
         if drive.handle is not None:
             self._conclude(drive.handle, drive.result, outcome)
 

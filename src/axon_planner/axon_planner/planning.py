@@ -109,7 +109,8 @@ class PathPlanner:
             return None
         reach = int(ESCAPE_M / field.resolution_m)
         row, col = max(0, cell[0] - reach), max(0, cell[1] - reach)
-        free = np.argwhere(~blocked[row : cell[0] + reach + 1, col : cell[1] + reach + 1]) + (row, col)
+        window = blocked[row : cell[0] + reach + 1, col : cell[1] + reach + 1]
+        free = np.argwhere(~window) + np.array([row, col])
         away = np.linalg.norm(free - np.array(cell), axis=1)
         if not len(free) or away.min() > reach:
             return None
@@ -123,7 +124,7 @@ def _finite(cost: np.ndarray) -> np.ndarray:
 def _with_ends(points: np.ndarray, start: np.ndarray, goal: np.ndarray, keep_first: bool) -> np.ndarray:
     """Put the exact start in the place of the first cell (before it where it is another), the goal in the last's."""
     inner = points[0 if keep_first else 1 : -1]
-    return np.concatenate([[start[:2]], inner, [goal[:2]]]).astype(np.float64)
+    return np.array([start[:2], *inner, goal[:2]], dtype=np.float64)
 
 
 def _inside(grid: np.ndarray, cell: tuple[int, int]) -> bool:

@@ -23,7 +23,7 @@ from axon_planner.tracker import FollowStatus, PathFollower
 
 __all__ = ["NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
 
-# A new path that runs elsewhere is taken only where it is this much cheaper: two ways of about equal cost would alternate.
+# A new path that runs elsewhere is taken only where it is this much cheaper, or two equal ways would alternate.
 SWITCH_FACTOR = 0.85
 SAME_WAY_M = 0.35
 LOST_PATH_M = 0.6
@@ -101,7 +101,7 @@ class Navigator:
         return self._status
 
     def set_goal(self, goal_pose: np.ndarray) -> None:
-        """Drive to `goal_pose` (3,) from the next step on; replaces any goal before. Raises ValueError if not finite."""
+        """Drive to `goal_pose` (3,) from the next step on; replaces the goal before. ValueError if not finite."""
         self._begin(check_array("goal_pose", goal_pose, shape=(3,)), plans_itself=True)
 
     def set_path(self, path: np.ndarray) -> None:
@@ -321,7 +321,9 @@ class Navigator:
         return step.command
 
     def _watch_progress(self, t_s: float, remaining_m: float, pose: np.ndarray) -> None:
-        turn_left = abs(wrap_angle(self.goal[2] - pose[2])) if remaining_m < 2.0 * self.config.goal_tolerance_m else math.pi
+        turn_left = (
+            abs(wrap_angle(self.goal[2] - pose[2])) if remaining_m < 2.0 * self.config.goal_tolerance_m else math.pi
+        )
         remaining_m += 0.3 * turn_left  # the turn at the end is progress too
         if remaining_m < self._best_remaining_m - PROGRESS_M:
             self._best_remaining_m, self._progress_t_s = remaining_m, t_s

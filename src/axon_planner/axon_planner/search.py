@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 SQRT2 = 2.0**0.5
-# Prefers the deeper of two nodes of equal f: bounds the loss to one part in 1e9, far below the rounding of a path's cost.
+# Prefers the deeper of two nodes of equal f, at a loss of at most one part in 1e9.
 TIE_BREAK = 1e-9
 CHUNK = 20_000
 _DONE, _EMPTY, _PAUSED = 0, 1, 2
@@ -35,7 +35,7 @@ class SearchStatus(Enum):
 class SearchResult:
     """Outcome of a search: `cells` (N, 2) int32 [row, col] from start to goal, empty unless FOUND.
 
-    `cost` is in cells: the sum over steps of length (1 or sqrt 2) times the mean cost of the step's two cells; inf unless FOUND.
+    `cost` is in cells: the sum over steps of length (1 or sqrt 2) times the mean cost of the two cells; else inf.
     """
 
     status: SearchStatus

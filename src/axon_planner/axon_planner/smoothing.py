@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a chain of cells to a path that a robot can follow fast: shortcuts, then an elastic band.
 
-Neither step makes a path costlier or less safe: a shortcut is taken only where it costs no more than what it replaces, and
-a point of the band moves only where its clearance stays or is comfortable (Quinlan and Khatib, "Elastic Bands", 1993).
+Neither step makes a path less safe: a shortcut is taken only where it costs no more than what it replaces, and a point
+of the band moves only where its clearance stays or is comfortable (Quinlan and Khatib, "Elastic Bands", 1993).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Follow a path by sampling drives: model predictive path integral control over the distance field.
 
-Williams et al., "Model Predictive Path Integral Control", 2017: sample controls about the last plan, roll each out under
-the base's limits, weigh by exp(-cost / temperature). Here a cost is in metres of progress along the path; a fixed fan
-of arcs, stops and reverses is sampled beside the noise, so that the choice never depends on luck alone, and the mean is
-driven only if it is itself free of collision, else the best single sample is.
+Williams et al., "Model Predictive Path Integral Control", 2017: sample controls about the last plan, roll each out
+under the base's limits, weigh by exp(-cost / temperature). Here a cost is in metres of progress along the path; a fixed
+fan of arcs, stops and reverses is sampled beside the noise, so that the choice never depends on luck alone; the mean is
+driven only where it is about as good as the best single sample, else that one is.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class PathFollower:
         if abs(error) <= self.config.goal_yaw_tolerance_rad:
             command = self.stop(velocity, dt_s)
             moving = abs(velocity.vx_mps) > 0.1 or abs(velocity.wz_radps) > 0.3
-            return FollowStep(command, FollowStatus.RUNNING if moving else FollowStatus.REACHED, end_distance, clearance)
+            return FollowStep(
+                command, FollowStatus.RUNNING if moving else FollowStatus.REACHED, end_distance, clearance
+            )
         command = self.turn_towards(pose, velocity, field, dt_s, error)
         status = FollowStatus.BLOCKED if command is None else FollowStatus.RUNNING
         return FollowStep(command or self.stop(velocity, dt_s), status, end_distance, clearance)
@@ -252,7 +254,9 @@ def _clearance(distance, origin_x, origin_y, resolution, x, y, cos_yaw, sin_yaw,
 @njit(cache=True, fastmath=True)
 def _rollout(controls, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
     """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place."""
-    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = weights
+    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = (
+        weights
+    )
     x, y, yaw, v, w = state
     last = len(path) - 1
     cost, least, left = 0.0, 1e9, 0.0
@@ -301,9 +305,7 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
 
 
 @njit(cache=True)
-def _sample(
-    mean, noise, fan, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
-):
+def _sample(mean, noise, fan, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
     """Costs (K,) and clipped controls (K, steps, 2) of the fan, the mean itself and the mean with each noise."""
     count = len(fan) + 1 + len(noise)
     drives = np.empty((count, mean.shape[0], 2))

@@ -55,8 +55,8 @@ class FakeRobot:
         self.received.append(self.command)
 
     def transform(self, parent: str, child: str, pose) -> TransformStamped:
-        transform = conversions.transform_to_msg(se2_to_matrix(np.asarray(pose)))
-        return TransformStamped(header=conversions.header(self.stamp_s, parent), child_frame_id=child, transform=transform)
+        moved = conversions.transform_to_msg(se2_to_matrix(np.asarray(pose)))
+        return TransformStamped(header=conversions.header(self.stamp_s, parent), child_frame_id=child, transform=moved)
 
     @property
     def stamp_s(self) -> float:
@@ -71,11 +71,13 @@ class FakeRobot:
             self.tf.sendTransform(self.transform("odom", "base_link", self.world.pose))
             self.odom.publish(conversions.odometry_to_msg(self.world.pose, self.world.velocity, head, "base_link"))
         if self.scanning and self.ticks % 3 == 0:
-            self.scan.publish(conversions.scan_to_msg(self.world.scan(), conversions.header(self.stamp_s, "laser_link")))
+            self.scan.publish(
+                conversions.scan_to_msg(self.world.scan(), conversions.header(self.stamp_s, "laser_link"))
+            )
         self.ticks += 1
 
     def run(self, until, limit_s: float = 40.0):
-        """Let simulated time pass, no faster than the planner keeps up, until the predicate holds; returns its value."""
+        """Let time pass, no faster than the planner keeps up, until the predicate holds; returns its value."""
         end_s = self.world.time_s + limit_s
         while not (value := until()) and self.world.time_s < end_s:
             self.tick()
@@ -107,9 +109,11 @@ class Stage:
         self.clients = {
             kind: ActionClient(node, kind, name)
             for kind, name in (
-                (NavigateToPose, "navigate_to_pose"), (FollowPath, "follow_path"), (ComputePathToPose, "compute_path_to_pose")
+                (NavigateToPose, "navigate_to_pose"),
+                (FollowPath, "follow_path"),
+                (ComputePathToPose, "compute_path_to_pose"),
             )
-        }  # fmt: skip
+        }
         self.feedback = []
         assert self.robot.run(lambda: all(client.server_is_ready() for client in self.clients.values()), 20.0)
         assert self.robot.run(lambda: planner._navigator.costmap.evidence.max() > 0, 20.0)
@@ -196,7 +200,9 @@ def test_compute_path_answers_with_a_path_or_a_code(stage):
 
 def test_follow_path_follows_and_refuses_what_is_none(stage):
     x = np.linspace(0.0, 3.0, 30)
-    path = conversions.path_to_msg(np.column_stack([x, -0.3 * np.sin(x), np.zeros(30)]), conversions.header(0.0, "odom"))
+    path = conversions.path_to_msg(
+        np.column_stack([x, -0.3 * np.sin(x), np.zeros(30)]), conversions.header(0.0, "odom")
+    )
     status, result = stage.finish(stage.send(FollowPath.Goal(path=path)))
     assert status == GoalStatus.STATUS_SUCCEEDED and result.error_code == FollowPath.Result.NONE
     assert np.linalg.norm(stage.world.pose[:2] - [3.0, -0.3 * math.sin(3.0)]) < 0.25
@@ -310,5 +316,3 @@ def test_parameters_out_of_range_are_refused_with_the_reason(stage):
     stage.send(navigate(5.0, 0.0))
     stage.robot.wait(4.0)
     assert 0.2 < max(command.vx_mps for command in stage.robot.received) <= 0.3 + 1e-6
-
-

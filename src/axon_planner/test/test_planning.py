@@ -90,7 +90,10 @@ def test_a_wider_robot_needs_a_wider_gap():
     data = np.zeros((200, 200))
     data[:, 100] = OCCUPIED
     data[90:110, 100] = 0  # a gap of 0.8 m
-    slim, wide = PathPlanner(CONFIG), PathPlanner(PlannerConfig(map_size_m=16.0, footprint_width_m=0.9, footprint_length_m=0.9))
+    slim, wide = (
+        PathPlanner(CONFIG),
+        PathPlanner(PlannerConfig(map_size_m=16.0, footprint_width_m=0.9, footprint_length_m=0.9)),
+    )
     assert slim.plan(costmap_of(data), START, GOAL).found
     walled = costmap_of(np.pad(data[1:-1, 1:-1], 1, constant_values=OCCUPIED))
     assert wide.plan(walled, START, GOAL).status is SearchStatus.NO_PATH

@@ -37,7 +37,9 @@ def assert_at(world: Playground, goal, config=CONFIG) -> None:
     assert abs(turn) <= config.goal_yaw_tolerance_rad + 0.1
 
 
-@pytest.mark.parametrize("goal", [[5.0, 0.0, 0.0], [5.0, 0.3, 1.57], [3.0, -0.4, 3.1], [-0.5, 0.0, 0.0], [0.0, 0.0, -2.0]])
+@pytest.mark.parametrize(
+    "goal", [[5.0, 0.0, 0.0], [5.0, 0.3, 1.57], [3.0, -0.4, 3.1], [-0.5, 0.0, 0.0], [0.0, 0.0, -2.0]]
+)
 def test_goal_and_its_heading_are_reached_without_contact(goal):
     world, driver = Playground(CONFIG, POSTS, corridor()), navigator(goal)
     assert world.drive(driver).status is NavStatus.REACHED
@@ -55,7 +57,7 @@ def test_commands_keep_the_limits():
 
 
 def test_a_way_that_closes_is_replanned():
-    world, driver = Playground(CONFIG, [], corridor(width_m=4.0) + [[2.5, -0.6, 2.5, 0.6]]), navigator()
+    world, driver = Playground(CONFIG, [], [*corridor(width_m=4.0), [2.5, -0.6, 2.5, 0.6]]), navigator()
     closed = []
 
     def close(playground):
@@ -223,7 +225,9 @@ def test_a_mirrored_scene_gives_the_mirrored_command():
 def test_discs_cover_the_footprint():
     discs, footprint = Discs(CONFIG), CONFIG.footprint
     corners = footprint.vertices_m
-    outline = np.concatenate([np.linspace(a, b, 50) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)])
+    outline = np.concatenate(
+        [np.linspace(a, b, 50) for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)]
+    )
     centers = np.column_stack([discs.centers_m, np.zeros(len(discs.centers_m))])
     assert (np.linalg.norm(outline[:, None] - centers[None], axis=2).min(axis=1) <= discs.radius_m + 1e-9).all()
 
