@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from ament_index_python.packages import get_package_share_directory
-from axon_ros.testing import ros
 from control_msgs.msg import JointComponentTolerance
 from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
+
+from axon_ros.testing import ros
 
 REAL_HASHES = json.loads((Path(__file__).parent / "data" / "type_hashes.json").read_text(encoding="utf-8"))
 
