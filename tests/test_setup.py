@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`./axon` and its setup, on a copy of the tools in a workspace whose pip and colcon are stubs: no network, no builds."""
+"""`./axon` and its setup, on a copy of the tools in a workspace whose pip and colcon are stubs: no network."""
 
 from __future__ import annotations
 

@@ -150,8 +150,8 @@ class Workspace:
         """What has been done here; empty if nothing was, or if it was done elsewhere or on another ground."""
         try:
             state = State(**json.loads((self.state_dir / "setup.json").read_text(encoding="utf-8")))
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # never set up, or by another version: start anew
-            return State()
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return State()  # never set up, or by another version of this file
         same = state.root == str(self.root) and state.ground == self.ground.name and self.python.exists()
         return state if same else State()
 
