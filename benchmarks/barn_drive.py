@@ -88,7 +88,9 @@ class Driver:
         navigation = self.navigator.step(
             t_s, odometry.odom_T_base, odometry.velocity, scan, self.config.base_T_laser, min(age_s, 1.0)
         )
-        safe = shield.step(t_s, navigation.command, odometry.velocity, scan, age_s, t_s - odometry.stamp_s)
+        safe = shield.step(
+            t_s, navigation.command, odometry.velocity, scan, age_s, t_s - odometry.stamp_s, odometry.odom_T_base
+        )
         simulator.step(safe.command, CONTROL_PERIOD_S)
         return navigation.over, navigation.reason, safe.limited_by
 

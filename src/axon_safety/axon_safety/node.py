@@ -39,7 +39,7 @@ class SafetyNode(SkillNode):
         self._laser_frame = ""
         self._scan: Scan | None = None
         self._scan_s = self._odom_s = -math.inf
-        self._velocity = UNKNOWN
+        self._velocity, self._odom_pose = UNKNOWN, np.zeros(3)
         self._blocked_since_s = math.inf
         self._step: ShieldStep | None = None
 
@@ -85,7 +85,7 @@ class SafetyNode(SkillNode):
         self._scan, self._scan_s = scan_from_msg(msg), self._time_of(msg)
 
     def _on_odometry(self, msg: Odometry) -> None:
-        _, self._velocity = odometry_from_msg(msg)
+        self._odom_pose, self._velocity = odometry_from_msg(msg)
         self._odom_s = self._time_of(msg)
 
     def _mounting(self, laser_frame: str) -> FloatArray:
@@ -102,7 +102,9 @@ class SafetyNode(SkillNode):
     def _drive(self) -> None:
         now = self.now_s()
         scan_age_s, odom_age_s = now - self._scan_s, now - self._odom_s
-        self._step = self.shield.step(now, None, self._velocity, self._scan, scan_age_s, odom_age_s)
+        self._step = self.shield.step(
+            now, None, self._velocity, self._scan, scan_age_s, odom_age_s, self._odom_pose
+        )
         self._publish(self._step.command)
         self._report(now, self._step, scan_age_s, odom_age_s)
 

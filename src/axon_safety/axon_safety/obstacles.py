@@ -29,6 +29,8 @@ class LocalObstacles:
         self.configure(reach_m, memory_radius_m, memory_s)
         self.unseen_radius_m = unseen_radius_m
         self._track = deque([(-math.inf, np.zeros(3))])
+        self._velocity = Twist2()
+        self._odom_pose: FloatArray | None = None
         self._seen: FloatArray = np.zeros((0, 2))
         self._kept: FloatArray = np.zeros((0, 3))  # x, y, time when last seen
         self._started = False
@@ -37,13 +39,17 @@ class LocalObstacles:
         """Take new ranges; what was seen stays."""
         self.reach_m, self.memory_radius_m, self.memory_s = reach_m, memory_radius_m, memory_s
 
-    def advance(self, t_s: float, velocity: Twist2) -> None:
-        """Move the base by its measured velocity up to t_s, which never runs backward."""
+    def advance(self, t_s: float, velocity: Twist2, odom_pose: FloatArray | None = None) -> None:
+        """Move the base up to t_s, which never runs backward: as odometry's pose (3,) did, or by the measured velocity."""
         last_s, pose = self._track[-1]
         if math.isinf(last_s):
             self._track[-1] = (t_s, pose)
+        elif odom_pose is not None and self._odom_pose is not None:
+            self._track.append((t_s, _composed(pose, se2_compose(se2_inverse(self._odom_pose), odom_pose))))
         else:
-            self._track.append((t_s, _moved(pose, velocity, t_s - last_s)))
+            mean = Twist2(*(0.5 * (before + now) for before, now in zip(self._velocity, velocity, strict=True)))
+            self._track.append((t_s, moved(pose, mean, t_s - last_s)))
+        self._velocity, self._odom_pose = velocity, odom_pose
         while self._track[0][0] < t_s - _HISTORY_S:
             self._track.popleft()
 
@@ -93,11 +99,18 @@ class LocalObstacles:
         return np.column_stack([se2_apply(self._pose_at(stamp_s), hidden), np.full(len(hidden), stamp_s)])
 
 
-def _moved(pose: FloatArray, velocity: Twist2, dt_s: float) -> FloatArray:
-    heading = pose[2] + 0.5 * velocity.wz_radps * dt_s
+def moved(pose: FloatArray, velocity: Twist2, dt_s: float) -> FloatArray:
+    """Pose (3,) after dt_s at a constant velocity; its yaw is not wrapped, so that a track of them has no jumps."""
+    heading = 0.5 * velocity.wz_radps * dt_s
     cos, sin = math.cos(heading), math.sin(heading)
     forward, left = velocity.vx_mps * dt_s, velocity.vy_mps * dt_s
-    return pose + np.array([cos * forward - sin * left, sin * forward + cos * left, velocity.wz_radps * dt_s])
+    return _composed(pose, np.array([cos * forward - sin * left, sin * forward + cos * left, velocity.wz_radps * dt_s]))
+
+
+def _composed(pose: FloatArray, step: FloatArray) -> FloatArray:
+    made = se2_compose(pose, step)
+    made[2] = pose[2] + step[2]
+    return made
 
 
 def _near_as_hits(scan: Scan) -> Scan:

@@ -14,7 +14,7 @@ from axon_core.scans import Scan
 from axon_safety.arbiter import Arbiter
 from axon_safety.collision import box_distances, brake, ramp, stays_clear
 from axon_safety.config import SafetyConfig
-from axon_safety.obstacles import LocalObstacles
+from axon_safety.obstacles import LocalObstacles, moved
 
 OBSTACLE = "obstacle"
 STALE_SCAN = "stale scan"
@@ -81,18 +81,24 @@ class Shield:
         scan: Scan | None,
         scan_age_s: float,
         odom_age_s: float = 0.0,
+        odom_T_base: FloatArray | None = None,
     ) -> ShieldStep:
         """Say what the base shall do now.
 
         command: of a single source, or None to let the arbiter choose among those submitted. velocity: measured, in the
-        base frame. scan: the newest (the same object until there is a newer one) and its age now.
+        base frame. scan: the newest (the same object until there is a newer one) and its age now. odom_T_base: (3,)
+        odometry's pose, of the same age as the velocity; without it what is out of view is tracked by velocity alone.
         """
         dt_s = self._elapsed(t_s, velocity)
-        self._look(t_s, velocity, scan, scan_age_s)
+        known = bool(np.isfinite(velocity).all()) and odom_age_s <= self.config.odom_timeout_s
+        moving = velocity if known else Twist2(self._last[0], 0.0, self._last[1])
+        pose = moved(odom_T_base, moving, odom_age_s) if known and odom_T_base is not None else None
+        self._obstacles.advance(t_s, moving, pose)
+        self._look(t_s, scan, scan_age_s)
         source, wanted, fault = self._wanted(t_s, command)
-        fault = fault or self._stale(t_s, velocity, odom_age_s)
+        fault = fault or self._stale(t_s, known)
         points, distances = self._near_points()
-        now = self._last if fault == STALE_ODOMETRY else self._present(velocity)
+        now = self._present(moving)
         target = Twist2() if fault else clip_twist(wanted._replace(vy_mps=0.0), self.config.limits)
         chosen, obstructed = self._admissible(points, distances, np.array(now), target, dt_s)
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
@@ -115,8 +121,7 @@ class Shield:
             return 1.0 / self.config.rate_hz
         return min(t_s - self._last_s, _MAX_STEP_S)
 
-    def _look(self, t_s: float, velocity: Twist2, scan: Scan | None, scan_age_s: float) -> None:
-        self._obstacles.advance(t_s, velocity if np.isfinite(velocity).all() else Twist2(*self._last, 0.0))
+    def _look(self, t_s: float, scan: Scan | None, scan_age_s: float) -> None:
         if scan is None or not math.isfinite(scan_age_s):
             return
         if scan is self._scan:
@@ -136,11 +141,10 @@ class Shield:
             self.arbiter.refused["direct"] += 1
             return "direct", Twist2(), BAD_COMMAND
 
-    def _stale(self, t_s: float, velocity: Twist2, odom_age_s: float) -> str:
+    def _stale(self, t_s: float, odometry_known: bool) -> str:
         if self._scan is None or t_s - self._scan_s > self.config.scan_timeout_s:
             return STALE_SCAN
-        finite = bool(np.isfinite(velocity).all())
-        return "" if finite and odom_age_s <= self.config.odom_timeout_s else STALE_ODOMETRY
+        return "" if odometry_known else STALE_ODOMETRY
 
     def _present(self, velocity: Twist2) -> tuple[float, float]:
         """Forward speed to reckon with: the measured or the commanded one, whichever is faster; measured turning."""
