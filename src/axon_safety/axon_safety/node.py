@@ -24,7 +24,7 @@ from axon_safety.runtime import OBSTACLE, STALE_ODOMETRY, STALE_SCAN, Shield, Sh
 
 UNKNOWN = Twist2(math.nan, math.nan, math.nan)
 _STANDS_MPS = 0.02
-_BLOCKED_WARNING_S = 0.5
+_SAID_AFTER_S = 0.5
 
 
 class SafetyNode(SkillNode):
@@ -40,7 +40,7 @@ class SafetyNode(SkillNode):
         self._scan: Scan | None = None
         self._scan_s = self._odom_s = -math.inf
         self._velocity, self._odom_pose = UNKNOWN, np.zeros(3)
-        self._blocked_since_s = math.inf
+        self._since_s: dict[str, float] = {}
         self._step: ShieldStep | None = None
 
     def on_start(self) -> None:
@@ -115,22 +115,23 @@ class SafetyNode(SkillNode):
         self._output.publish(twist)
 
     def _report(self, now_s: float, step: ShieldStep, scan_age_s: float, odom_age_s: float) -> None:
-        stale_scan, stale_odometry = step.limited_by == STALE_SCAN, step.limited_by == STALE_ODOMETRY
-        self._say(stale_scan, "scan", f"robot stopped: scan {scan_age_s:.1f} s old: check the lidar, its topic and its clock")
-        self._say(stale_odometry, "odometry", f"robot stopped: odometry {odom_age_s:.1f} s old or not finite: check the base")
-        if step.limited_by != OBSTACLE or np.hypot(step.command.vx_mps, step.command.wz_radps) > _STANDS_MPS:
-            self._blocked_since_s = math.inf
-        else:
-            self._blocked_since_s = min(self._blocked_since_s, now_s)
-        self._say(
-            now_s - self._blocked_since_s > _BLOCKED_WARNING_S,
-            "obstacle",
-            f"robot stopped by an obstacle {step.clearance_m:.2f} m from its outline while {step.source} drives: "
+        """Say what keeps the robot standing, once it has lasted for half a second."""
+        standing = np.hypot(step.command.vx_mps, step.command.wz_radps) < _STANDS_MPS
+        stops = {
+            STALE_SCAN: f"{_age_text('scan', scan_age_s)}: check the lidar, its topic and its clock",
+            STALE_ODOMETRY: f"{_age_text('odometry', odom_age_s)}, or not finite: check the base",
+            OBSTACLE: f"an obstacle is {step.clearance_m:.2f} m from its outline while {step.source} drives: "
             "turn or back away; margin_m and speed_margin_s say how near it may go",
-        )
+        }
+        for reason, text in stops.items():
+            stopped = standing and step.limited_by == reason
+            self._since_s[reason] = min(self._since_s.get(reason, math.inf), now_s) if stopped else math.inf
+            lasts = now_s - self._since_s[reason] > _SAID_AFTER_S
+            self.diagnose(*((Level.WARN, f"robot stopped: {text}") if lasts else (Level.OK, f"no {reason} any more")), reason)
 
-    def _say(self, wrong: bool, key: str, text: str) -> None:
-        self.diagnose(Level.WARN if wrong else Level.OK, text if wrong else f"no longer stopped by {key}", key)
+
+def _age_text(what: str, age_s: float) -> str:
+    return f"{what} is {age_s:.1f} s old" if math.isfinite(age_s) else f"no {what} yet"
 
 
 def warm_up(config: SafetyConfig) -> None:
