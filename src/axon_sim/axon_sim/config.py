@@ -29,6 +29,7 @@ class SimConfig:
     image_height: int = param(240, "Height of the images", unit="px", minimum=16, maximum=1080, read_only=True)
     depth_min_m: float = param(0.15, "Nearest depth that is measured", unit="m", minimum=0.05, maximum=2.0, read_only=True)
     depth_max_m: float = param(8.0, "Farthest depth that is measured", unit="m", minimum=0.5, maximum=50.0, read_only=True)
+    shadows: bool = param(False, "Draw shadows into the camera's images: three times as slow without a GPU", read_only=True)
     always_render: bool = param(False, "Render also while nobody subscribes to an image")
     command_timeout_s: float = param(0.3, "The base brakes when no velocity command came for so long", unit="s", minimum=0.05, maximum=5.0)
     publish_tf: bool = param(True, "Publish odom -> base_link and the robot's links", read_only=True)

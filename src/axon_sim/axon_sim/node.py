@@ -2,6 +2,8 @@
 """The simulated robot on the ROS graph: sensors out, commands in, /clock."""
 
 import array
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -48,6 +50,8 @@ class SimNode(SkillNode):
 
     def on_load(self, config: SimConfig) -> None:
         """Build the world."""
+        if config.viewer and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise ValueError("viewer = true: there is no display here; leave it false and use RViz or a recording")
         self.sim = Simulator.from_config(config)
 
     def on_unload(self) -> None:
@@ -102,10 +106,19 @@ class SimNode(SkillNode):
 
     def _run_until_stopped(self) -> None:
         pace = Pace()
-        while not self._stopping.is_set():
-            readings = self.sim.step(render=self.config.always_render or self._robot.images_watched)
-            self._robot.publish(readings)
-            pace.wait(self.config.real_time_factor)
+        with _window(self.sim) if self.config.viewer else contextlib.nullcontext() as window:
+            while not self._stopping.is_set():
+                readings = self.sim.step(render=self.config.always_render or self._robot.images_watched)
+                self._robot.publish(readings)
+                if window is not None and readings.contacts is not None:
+                    window.sync()
+                pace.wait(self.config.real_time_factor)
+
+
+def _window(simulator: Simulator) -> Any:
+    from mujoco import viewer  # here: it loads GLFW, which headless machines lack
+
+    return viewer.launch_passive(simulator.model, simulator.data, show_left_ui=False, show_right_ui=False)
 
 
 class Pace:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
+
 from axon_core.arrays import Float32Array, FloatArray
 from axon_core.config import check_config, param
 from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan
-from numba import njit
-
 from axon_sim.barn import BarnWorld
 
 TICK_S = 0.005

@@ -187,7 +187,8 @@ class Simulator:
     def render(self) -> Images:
         """Return what the camera gives now."""
         if self._renderer is None:
-            self._renderer = OffscreenRenderer(self.model, self.config.image_width, self.config.image_height)
+            width, height = self.config.image_width, self.config.image_height
+            self._renderer = OffscreenRenderer(self.model, width, height, shadows=self.config.shadows)
         return self._camera_noise.apply(self._renderer.render(self.data, "camera_color"))
 
     def close(self) -> None:

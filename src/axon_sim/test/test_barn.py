@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from axon_sim.barn import (
     BarnWorld,
     barn_score,

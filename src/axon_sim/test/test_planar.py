@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from axon_core.motion import Twist2
 from axon_sim.barn import BarnWorld, generate_barn
 from axon_sim.planar import PlanarConfig, PlanarSimulator, cast_rays
