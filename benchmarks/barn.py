@@ -12,28 +12,40 @@ import argparse
 import multiprocessing
 import os
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from axon_sim.barn import generate_barn, list_barn, load_barn
 from barn_drive import Drive, Task, run_task, start_worker
 
+from axon_sim.barn import generate_barn, list_barn, load_barn
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="axon bench barn", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", metavar="DIR", help="folder with barn_*.npz or world_*.world files")
-    source.add_argument("--generated", type=_positive, metavar="N", help="N generated worlds instead of the published ones")
-    parser.add_argument("--worlds", default="20", metavar="W", help="how many, evenly spread; 'all'; or a list: 1,5,151")
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options beside --data (folder with barn_*.npz or world_*.world files), --json and --seed."""
+    parser.add_argument("--generated", type=_positive, metavar="N", help="drive N generated worlds, no data needed")
+    parser.add_argument("--worlds", default="20", metavar="W", help="a count, evenly spread; all; a list: 1,5,151")
     parser.add_argument("--runs", type=_positive, default=1, metavar="N", help="runs in each world, with other noise")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the noise, and of the generated worlds")
-    parser.add_argument("--jobs", type=_positive, default=2, help="processes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the metrics there, one flat object")
+    parser.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw every run into this folder")
-    return parser.parse_args(arguments)
+
+
+def main(args: argparse.Namespace) -> dict[str, float]:
+    """Drive all worlds asked for; print a line for each, return the means. Raises ValueError for what is not there."""
+    if args.generated:
+        data, indices = None, [1000 * (args.seed + 1) + i for i in range(args.generated)]
+    elif args.data:
+        data, indices = str(args.data), choose_worlds(list_barn(args.data), args.worlds)
+    else:
+        raise ValueError("no worlds: give --data DIR (the BARN worlds) or --generated N")
+    tasks = [Task(data, index, run, args.seed) for index in indices for run in range(args.runs)]
+    drives, wall_s = drive_all(tasks, args.jobs)
+    print_drives(drives)
+    if args.plot:
+        for drive in drives:
+            plot(drive, data, args.plot)
+    return metrics_of(drives, wall_s)
 
 
 def choose_worlds(available: list[int], wanted: str) -> list[int]:
@@ -50,7 +62,7 @@ def choose_worlds(available: list[int], wanted: str) -> list[int]:
             raise ValueError(f"--worlds {wanted}: world {missing} is not in the data")
         return numbers
     if not 1 <= numbers[0] <= len(available):
-        raise ValueError(f"--worlds {wanted}: expected a count of 1 .. {len(available)}; a single world is '{wanted},'")
+        raise ValueError(f"--worlds {wanted}: expected a count of 1 .. {len(available)}; one world is '{wanted},'")
     return [available[i] for i in np.linspace(0, len(available) - 1, numbers[0]).round().astype(int)]
 
 
@@ -86,8 +98,10 @@ def metrics_of(drives: list[Drive], wall_s: float) -> dict[str, float]:
     }
 
 
-def print_table(drives: list[Drive]) -> None:
-    print(f"{'world':>6} {'run':>3} {'outcome':<9} {'AT s':>6} {'OT s':>5} {'score':>6} {'room m':>6} {'held':>5}  reason")
+def print_drives(drives: list[Drive]) -> None:
+    print(
+        f"{'world':>6} {'run':>3} {'outcome':<9} {'AT s':>6} {'OT s':>5} {'score':>6} {'room m':>6} {'held':>5}  reason"
+    )
     for drive in drives:
         reason = "" if drive.outcome == "success" else drive.reason
         print(
@@ -113,27 +127,11 @@ def plot(drive: Drive, data_dir: str | None, folder: Path) -> None:
     speed = np.linalg.norm(np.diff(drive.path_m[:, :2], axis=0), axis=1) / 0.05
     axes.plot(*world.path_m.T, "g:", lw=1)
     axes.scatter(*drive.path_m[1:, :2].T, c=speed, s=4, cmap="plasma", vmin=0, vmax=2)
-    axes.set(xlim=(-5, 0.5), ylim=(2, 13.5), aspect="equal", title=f"{drive.index} {drive.outcome} {drive.time_s:.1f} s {drive.reason}")
+    axes.set(xlim=(-5, 0.5), ylim=(2, 13.5), aspect="equal")
+    axes.set_title(f"{drive.index} {drive.outcome} {drive.time_s:.1f} s {drive.reason}")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"barn_{drive.index}_{drive.run}.png", dpi=80)
     pyplot.close(figure)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    args = parse_arguments(arguments)
-    if args.data is None:
-        indices = [1000 * (args.seed + 1) + i for i in range(args.generated)]
-    else:
-        indices = choose_worlds(list_barn(args.data), args.worlds)
-    tasks = [Task(args.data, index, run, args.seed) for index in indices for run in range(args.runs)]
-    drives, wall_s = drive_all(tasks, args.jobs)
-    print_table(drives)
-    metrics = metrics_of(drives, wall_s)
-    print("  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-    if args.plot:
-        for drive in drives:
-            plot(drive, args.data, args.plot)
-    return 0
 
 
 def _positive(text: str) -> int:
@@ -141,7 +139,3 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value}: expected at least 1")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One drive through a BARN world: planner and shield in closed loop with the planar simulator, as the nodes run them."""
+"""One drive through a BARN world: planner and shield in closed loop with the planar simulator, as the nodes run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Barrier
 
 import numpy as np
+
 from axon_core.geometry import se2_apply, se2_inverse
 from axon_planner.config import PlannerConfig
 from axon_planner.runtime import Navigator
@@ -24,7 +25,7 @@ GOAL_RADIUS_M = 1.0
 
 @dataclass(frozen=True)
 class Task:
-    """World `index` of a data folder, or the one generated from that seed where there is no folder; and a run's seed."""
+    """World `index` of a data folder, or generated from that number where there is none; and the seed of the run."""
 
     data_dir: str | None
     index: int
@@ -62,7 +63,9 @@ class Driver:
         self.navigator.warm_up()
         self.drive(generate_barn(0), seed=0, time_limit_s=0.5)
 
-    def drive(self, world: BarnWorld, seed: int, time_limit_s: float = TIME_LIMIT_S, index: int = 0, run: int = 0) -> Drive:
+    def drive(
+        self, world: BarnWorld, seed: int, time_limit_s: float = TIME_LIMIT_S, index: int = 0, run: int = 0
+    ) -> Drive:
         """Drive from start to goal; the robot gets its scan, its odometry and the goal, nothing else."""
         began = time.perf_counter()
         simulator = PlanarSimulator(world, self.config, seed=seed)
@@ -79,7 +82,16 @@ class Driver:
         wall_s = time.perf_counter() - began
         optimal_s, steps = world.optimal_time_s, len(poses) - 1
         return Drive(
-            index, run, outcome, reason, simulator.time_s, optimal_s, wall_s, clearance_m, held_back / steps, np.array(poses)
+            index,
+            run,
+            outcome,
+            reason,
+            simulator.time_s,
+            optimal_s,
+            wall_s,
+            clearance_m,
+            held_back / steps,
+            np.array(poses),
         )
 
     def _control(self, simulator: PlanarSimulator, shield: Shield) -> tuple[bool, str, str]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from axon_core.arrays import FloatArray
 from numba import njit
+
+from axon_core.arrays import FloatArray
 
 KEEP = 0.995
 """What is already nearer than the margin may come nearer by this factor at most: near contact is never approached."""
@@ -35,7 +36,7 @@ def box_distances(points: FloatArray, box: FloatArray) -> FloatArray:
 
 @njit(cache=True)
 def ramp(now, target, rising, falling, dt):
-    """One speed after dt on its way to a target: at `falling` while its magnitude shrinks, at `rising` while it grows."""
+    """One speed after dt on its way to a target, at `falling` while its magnitude shrinks, else at `rising`."""
     if now * target < 0.0:
         stop_s = abs(now) / falling
         if stop_s >= dt:
@@ -102,10 +103,7 @@ def _too_near(points, distances, x, y, yaw, margin, box):
         out_y = abs(cos * dy - sin * dx) - box[1]
         if out_x >= margin or out_y >= margin:
             continue
-        if out_x > 0.0 and out_y > 0.0:
-            distance = math.sqrt(out_x * out_x + out_y * out_y)
-        else:
-            distance = max(out_x, out_y)
+        distance = math.hypot(out_x, out_y) if out_x > 0.0 and out_y > 0.0 else max(out_x, out_y)
         if distance < min(margin, distances[i] * (KEEP if distances[i] > 0.0 else 1.0) - _ROUNDING_M):
             return True
     return False

@@ -12,12 +12,21 @@ from axon_core.motion import MotionLimits
 @dataclass(frozen=True)
 class SafetyConfig:
     sources: tuple[str, ...] = param(
-        ("teleop", "nav", "policy"), "Who may drive, most important first; each has its topic cmd_vel_NAME", read_only=True
+        ("teleop", "nav", "policy"),
+        "Who may drive, most important first; each has its topic cmd_vel_NAME",
+        read_only=True,
     )
-    source_timeout_s: float = param(0.2, "Silence after which a source no longer drives", unit="s", minimum=0.02, maximum=0.28)
-    scan_timeout_s: float = param(0.4, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0)
+    source_timeout_s: float = param(
+        0.2, "Silence after which a source no longer drives", unit="s", minimum=0.02, maximum=0.28
+    )
+    scan_timeout_s: float = param(
+        0.4, "Age at which a scan is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0
+    )
     max_unmeasured: float = param(
-        0.5, "A scan with a larger fraction of rays without a measurement (NaN) does not count", minimum=0.0, maximum=1.0
+        0.5,
+        "A scan with a larger fraction of rays without a measurement (NaN) does not count",
+        minimum=0.0,
+        maximum=1.0,
     )
     odom_timeout_s: float = param(
         0.3, "Age at which odometry is stale and the robot stops", unit="s", minimum=0.05, maximum=2.0
@@ -28,7 +37,9 @@ class SafetyConfig:
 
     footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_width_m: float = param(0.33, "Width of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
-    footprint_center_x_m: float = param(0.0, "Rectangle's centre ahead of the base", unit="m", minimum=-2.0, maximum=2.0)
+    footprint_center_x_m: float = param(
+        0.0, "Rectangle's centre ahead of the base", unit="m", minimum=-2.0, maximum=2.0
+    )
     self_hit_depth_m: float = param(
         0.02, "Points deeper inside the footprint are the robot itself and ignored", unit="m", minimum=0.0, maximum=5.0
     )
@@ -42,11 +53,15 @@ class SafetyConfig:
 
     latency_s: float = param(0.08, "From a command to its effect on the base", unit="s", minimum=0.0, maximum=1.0)
     margin_m: float = param(0.025, "Free space kept around the footprint", unit="m", minimum=0.0, maximum=1.0)
-    speed_margin_s: float = param(0.02, "Free space kept beyond it, per speed above 0.2 m/s", unit="s", minimum=0.0, maximum=1.0)
+    speed_margin_s: float = param(
+        0.02, "Free space kept beyond it, per speed above 0.2 m/s", unit="s", minimum=0.0, maximum=1.0
+    )
     memory_s: float = param(
         60.0, "How long obstacles that left the scanner's view are remembered; 0 forgets them", unit="s", minimum=0.0
     )
-    memory_radius_m: float = param(1.5, "Obstacles farther away are not remembered", unit="m", minimum=0.1, maximum=10.0)
+    memory_radius_m: float = param(
+        1.5, "Obstacles farther away are not remembered", unit="m", minimum=0.1, maximum=10.0
+    )
     unseen_radius_m: float = param(
         0.4, "At the start, what the scanner cannot see beyond this is held for an obstacle; 0 trusts it", unit="m",
         minimum=0.0, maximum=5.0,

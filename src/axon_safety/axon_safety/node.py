@@ -8,6 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import LaserScan
+
 from axon_core.arrays import FloatArray
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
@@ -15,10 +19,6 @@ from axon_ros import BadInput, Level, SkillNode, node_main
 from axon_ros.conversions import header, odometry_from_msg, scan_from_msg, twist_to_msg
 from axon_ros.qos import COMMAND, SENSOR
 from axon_ros.stamps import stamp_seconds
-from geometry_msgs.msg import Twist, TwistStamped
-from nav_msgs.msg import Odometry
-from sensor_msgs.msg import LaserScan
-
 from axon_safety.config import SafetyConfig
 from axon_safety.runtime import OBSTACLE, STALE_ODOMETRY, STALE_SCAN, Shield, ShieldStep
 
@@ -46,7 +46,9 @@ class SafetyNode(SkillNode):
     def on_start(self) -> None:
         kind = TwistStamped if self.config.stamped else Twist
         for source in self.config.sources:
-            self.input(kind, f"cmd_vel_{source}", partial(self._on_command, source), SENSOR, timeout_s=None, required=False)
+            self.input(
+                kind, f"cmd_vel_{source}", partial(self._on_command, source), SENSOR, timeout_s=None, required=False
+            )
         self.input(LaserScan, "scan", self._on_scan, SENSOR)
         self.input(Odometry, "odom", self._on_odometry, SENSOR)
         self._output = self.output(kind, "cmd_vel", COMMAND)
@@ -102,9 +104,7 @@ class SafetyNode(SkillNode):
     def _drive(self) -> None:
         now = self.now_s()
         scan_age_s, odom_age_s = now - self._scan_s, now - self._odom_s
-        self._step = self.shield.step(
-            now, None, self._velocity, self._scan, scan_age_s, odom_age_s, self._odom_pose
-        )
+        self._step = self.shield.step(now, None, self._velocity, self._scan, scan_age_s, odom_age_s, self._odom_pose)
         self._publish(self._step.command)
         self._report(now, self._step, scan_age_s, odom_age_s)
 
@@ -127,7 +127,9 @@ class SafetyNode(SkillNode):
             stopped = standing and step.limited_by == reason
             self._since_s[reason] = min(self._since_s.get(reason, math.inf), now_s) if stopped else math.inf
             lasts = now_s - self._since_s[reason] > _SAID_AFTER_S
-            self.diagnose(*((Level.WARN, f"robot stopped: {text}") if lasts else (Level.OK, f"no {reason} any more")), reason)
+            self.diagnose(
+                *((Level.WARN, f"robot stopped: {text}") if lasts else (Level.OK, f"no {reason} any more")), reason
+            )
 
 
 def _age_text(what: str, age_s: float) -> str:

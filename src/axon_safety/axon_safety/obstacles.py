@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import replace
 
 import numpy as np
+
 from axon_core.arrays import BoolArray, FloatArray
 from axon_core.geometry import se2_apply, se2_compose, se2_inverse
 from axon_core.motion import Twist2
@@ -40,7 +41,7 @@ class LocalObstacles:
         self.reach_m, self.memory_radius_m, self.memory_s = reach_m, memory_radius_m, memory_s
 
     def advance(self, t_s: float, velocity: Twist2, odom_pose: FloatArray | None = None) -> None:
-        """Move the base up to t_s, which never runs backward: as odometry's pose (3,) did, or by the measured velocity."""
+        """Move the base up to t_s, which never runs backward: as odometry's pose (3,) did, or by its velocity."""
         last_s, pose = self._track[-1]
         if math.isinf(last_s):
             self._track[-1] = (t_s, pose)
@@ -116,7 +117,11 @@ def _composed(pose: FloatArray, step: FloatArray) -> FloatArray:
 def _near_as_hits(scan: Scan) -> Scan:
     """-inf says "something nearer than I can measure" (REP-117): held for a hit at the nearest range."""
     too_near = np.isneginf(scan.ranges_m)
-    return replace(scan, ranges_m=np.where(too_near, np.float32(scan.range_min_m), scan.ranges_m)) if too_near.any() else scan
+    return (
+        replace(scan, ranges_m=np.where(too_near, np.float32(scan.range_min_m), scan.ranges_m))
+        if too_near.any()
+        else scan
+    )
 
 
 def _ray_index(scan: Scan, points: FloatArray) -> np.ndarray:

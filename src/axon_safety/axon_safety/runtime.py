@@ -7,10 +7,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+
 from axon_core.arrays import FloatArray
 from axon_core.motion import Twist2, check_twist, clip_twist
 from axon_core.scans import Scan
-
 from axon_safety.arbiter import Arbiter
 from axon_safety.collision import box_distances, brake, ramp, stays_clear
 from axon_safety.config import SafetyConfig
@@ -162,7 +162,7 @@ class Shield:
     def _admissible(
         self, points: FloatArray, distances: FloatArray, now: FloatArray, target: Twist2, dt_s: float
     ) -> tuple[tuple[float, float], bool]:
-        """Fastest command on the target's arc that leaves room to stop; else a turn on the spot, or straight; else braking.
+        """Fastest command on the target's arc that leaves room to stop; else a turn, or straight on; else braking.
 
         Also says whether an obstacle kept the base from the target.
         """

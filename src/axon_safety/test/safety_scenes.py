@@ -4,6 +4,7 @@
 from collections.abc import Callable
 
 import numpy as np
+
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
 from axon_safety.config import SafetyConfig
@@ -52,7 +53,9 @@ def _random_wall(rng: np.random.Generator) -> np.ndarray:
     angle, distance = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.6, 3.0)
     normal = np.array([np.cos(angle), np.sin(angle)])
     along = np.array([-normal[1], normal[0]])
-    return np.concatenate([distance * normal - along * rng.uniform(0, 3), distance * normal + along * rng.uniform(0, 3)])
+    return np.concatenate(
+        [distance * normal - along * rng.uniform(0, 3), distance * normal + along * rng.uniform(0, 3)]
+    )
 
 
 def reckless_driver(kind: int, rng: np.random.Generator) -> Driver:
@@ -63,7 +66,10 @@ def reckless_driver(kind: int, rng: np.random.Generator) -> Driver:
     if kind == 1:
         return lambda step, simulator: Twist2(rng.uniform(-2.0, 2.0), 0.0, rng.uniform(-3.0, 3.0))
     if kind == 2:
-        held = [Twist2(rng.choice([-2.0, -0.5, 0.0, 1.0, 2.0]), 0.0, rng.choice([-3.0, -1.0, 0.0, 1.0, 3.0])) for _ in range(20)]
+        held = [
+            Twist2(rng.choice([-2.0, -0.5, 0.0, 1.0, 2.0]), 0.0, rng.choice([-3.0, -1.0, 0.0, 1.0, 3.0]))
+            for _ in range(20)
+        ]
         return lambda step, simulator: held[step // 15 % len(held)]
     if kind == 3:
         return _charge

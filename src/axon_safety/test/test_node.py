@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from axon_core.motion import Twist2
-from axon_core.scans import Scan
-from axon_ros.conversions import header, odometry_to_msg, scan_to_msg, twist_from_msg, twist_to_msg
-from axon_ros.qos import COMMAND, RESULT, SENSOR
-from axon_ros.testing import ros, spin_until
-from axon_safety.node import SafetyNode
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped, Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import LaserScan
 from tf2_ros import StaticTransformBroadcaster
+
+from axon_core.motion import Twist2
+from axon_core.scans import Scan
+from axon_ros.conversions import header, odometry_to_msg, scan_to_msg, twist_from_msg, twist_to_msg
+from axon_ros.qos import COMMAND, RESULT, SENSOR
+from axon_ros.testing import ros, spin_until
+from axon_safety.node import SafetyNode
 
 RAYS, ANGLE_MIN = 271, -0.75 * math.pi
 

@@ -3,9 +3,21 @@
 
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from safety_scenes import (
+    BASE_T_LASER,
+    INCREMENT,
+    PERIOD_S,
+    exact_scan,
+    new_shield,
+    random_world,
+    reckless_driver,
+    settle,
+)
+
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
 from axon_safety.collision import box_distances
@@ -22,23 +34,15 @@ from axon_safety.runtime import (
     Shield,
 )
 from axon_sim.planar import PlanarSimulator
-from safety_scenes import (
-    BASE_T_LASER,
-    INCREMENT,
-    PERIOD_S,
-    exact_scan,
-    new_shield,
-    random_world,
-    reckless_driver,
-    settle,
-)
 
 FREE = exact_scan([[9.0, 9.0, 0.1]])
 TOLERANCE = 1e-9
 
 
 def mirrored(scan: Scan) -> Scan:
-    return Scan(scan.ranges_m[::-1].copy(), scan.angle_min_rad, scan.angle_increment_rad, scan.range_min_m, scan.range_max_m)
+    return Scan(
+        scan.ranges_m[::-1].copy(), scan.angle_min_rad, scan.angle_increment_rad, scan.range_min_m, scan.range_max_m
+    )
 
 
 # --- limits
@@ -118,8 +122,11 @@ def test_never_faster_towards_an_obstacle_than_asked_for():
 
 
 def test_a_nearer_obstacle_never_allows_more_speed():
-    reached = [settle(new_shield(), Twist2(2.0), exact_scan([[d, 0.0, 0.1]]))[-1].command.vx_mps for d in np.arange(0.4, 3.0, 0.1)]
-    assert all(later >= earlier - 0.21 for earlier, later in zip(reached, reached[1:], strict=False))  # one step of scale
+    reached = [
+        settle(new_shield(), Twist2(2.0), exact_scan([[d, 0.0, 0.1]]))[-1].command.vx_mps
+        for d in np.arange(0.4, 3.0, 0.1)
+    ]
+    assert all(later >= earlier - 0.21 for earlier, later in pairwise(reached))  # one step of scale
     assert reached[0] <= 0.4 and reached[-1] == 2.0
 
 
@@ -277,7 +284,9 @@ def test_who_sends_nonsense_hands_over():
         shield.submit("stranger", 0.0, Twist2())
 
 
-@pytest.mark.parametrize("change", [{"sources": ()}, {"sources": ("a", "a")}, {"source_timeout_s": 0.5}, {"margin_m": -0.1}])
+@pytest.mark.parametrize(
+    "change", [{"sources": ()}, {"sources": ("a", "a")}, {"source_timeout_s": 0.5}, {"margin_m": -0.1}]
+)
 def test_nonsense_parameters_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         SafetyConfig(**change)
@@ -287,7 +296,9 @@ def test_new_parameters_take_effect_while_driving():
     shield = new_shield()
     settle(shield, Twist2(1.0), FREE)
     shield.configure(SafetyConfig(max_speed_mps=0.3, rate_hz=20.0))
-    assert [shield.step(2.0 + 0.05 * i, Twist2(1.0), Twist2(1.0), FREE, 0.0) for i in range(20)][-1].command.vx_mps == 0.3
+    assert [shield.step(2.0 + 0.05 * i, Twist2(1.0), Twist2(1.0), FREE, 0.0) for i in range(20)][
+        -1
+    ].command.vx_mps == 0.3
 
 
 def test_time_that_jumps_back_starts_over():
@@ -331,7 +342,7 @@ def test_without_the_shield_the_same_drivers_hit_things():
 def test_a_step_takes_less_than_half_a_millisecond():
     circles = np.column_stack([np.random.default_rng(8).uniform(-3.0, 3.0, (60, 2)), np.full(60, 0.075)])
     circles = circles[np.hypot(circles[:, 0], circles[:, 1]) > 0.6]
-    scans = [exact_scan(circles + [0.001 * i, 0.0, 0.0]) for i in range(50)]
+    scans = [exact_scan(circles + np.array([0.001 * i, 0.0, 0.0])) for i in range(50)]
     shield, took = new_shield(), []
     for i, scan in enumerate(scans):
         began = time.process_time()

@@ -95,7 +95,9 @@ def list_barn(data_dir: str | Path) -> list[int]:
     folder = Path(data_dir)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; expected the BARN data (barn_*.npz or world_*.world)")
-    found = {int(match[1]) for path in folder.glob("world_*.world") if (match := re.fullmatch(r"world_(\d+)", path.stem))}
+    found = {
+        int(match[1]) for path in folder.glob("world_*.world") if (match := re.fullmatch(r"world_(\d+)", path.stem))
+    }
     for archive in _archives(folder):
         with np.load(archive, allow_pickle=False) as data:
             found |= {int(match[1]) for key in data.files if (match := re.fullmatch(r"cyl_(\d+)", key))}
@@ -147,23 +149,25 @@ def parse_world(source: str | Path) -> BarnWorld:
 def format_world(world: BarnWorld) -> str:
     """The world as text of a Gazebo .world file (SDF 1.6) that Gazebo and `parse_world` read."""
     models = [_cylinder_sdf(i, xy, world.radius_m) for i, xy in enumerate(world.cylinders_m)]
-    ground = "<model name='ground_plane'><static>1</static><link name='link'><collision name='collision'><geometry>" \
+    ground = (
+        "<model name='ground_plane'><static>1</static><link name='link'><collision name='collision'><geometry>"
         "<plane><normal>0 0 1</normal><size>100 100</size></plane></geometry></collision></link></model>"
+    )
     return "\n".join(["<sdf version='1.6'>", "<world name='default'>", ground, *models, "</world>", "</sdf>", ""])
 
 
 def _cylinder_sdf(index: int, centre_m: NDArray[np.float64], radius_m: float) -> str:
     shape = f"<geometry><cylinder><radius>{radius_m:.6f}</radius><length>1</length></cylinder></geometry>"
-    return (
-        f"<model name='unit_cylinder_{index}'><static>1</static><pose>{centre_m[0]:.6f} {centre_m[1]:.6f} 0 0 0 0</pose>"
-        f"<link name='link'><collision name='collision'>{shape}</collision><visual name='visual'>{shape}</visual></link>"
-        "</model>"
-    )
+    pose = f"<pose>{centre_m[0]:.6f} {centre_m[1]:.6f} 0 0 0 0</pose>"
+    parts = f"<collision name='collision'>{shape}</collision><visual name='visual'>{shape}</visual>"
+    return f"<model name='unit_cylinder_{index}'><static>1</static>{pose}<link name='link'>{parts}</link></model>"
 
 
 def _finite_array(name: str, values: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
-    wrong = array.ndim != len(shape) or any(want not in (-1, got) for want, got in zip(shape, array.shape, strict=False))
+    wrong = array.ndim != len(shape) or any(
+        want not in (-1, got) for want, got in zip(shape, array.shape, strict=False)
+    )
     if wrong or not np.isfinite(array).all():
         raise ValueError(f"{name} of shape {array.shape}: expected finite numbers of shape {shape} (-1 = any)")
     return array
@@ -345,7 +349,10 @@ def _field_path(free: Mask) -> NDArray[np.int_] | None:
 def _moves(free: Mask, node: NDArray[np.int_], step: tuple[int, int]) -> tuple[NDArray, NDArray, NDArray]:
     """Edges between free cells one step apart; a diagonal needs both of its corners free."""
     rows = slice(0, FIELD_CELLS - step[0]), slice(step[0], FIELD_CELLS)
-    cols = (slice(max(0, -step[1]), FIELD_CELLS - max(0, step[1])), slice(max(0, step[1]), FIELD_CELLS + min(0, step[1])))
+    cols = (
+        slice(max(0, -step[1]), FIELD_CELLS - max(0, step[1])),
+        slice(max(0, step[1]), FIELD_CELLS + min(0, step[1])),
+    )
     allowed = free[rows[0], cols[0]] & free[rows[1], cols[1]]
     if step[0] and step[1]:
         allowed &= free[rows[0], cols[1]] & free[rows[1], cols[0]]

@@ -48,7 +48,9 @@ class PlanarConfig:
 
     odom_rate_hz: float = param(50.0, "Odometry messages a second", unit="Hz", minimum=0.1, maximum=200.0)
     odom_scale_error: float = param(0.01, "Standard deviation of an episode's error of scale", minimum=0.0, maximum=1.0)
-    odom_noise: float = param(0.01, "Standard deviation of a velocity sample, of the velocity", minimum=0.0, maximum=1.0)
+    odom_noise: float = param(
+        0.01, "Standard deviation of a velocity sample, of the velocity", minimum=0.0, maximum=1.0
+    )
     odom_yaw_drift_radps: float = param(0.001, "Standard deviation of an episode's drift", unit="rad/s", minimum=0.0)
 
     def __post_init__(self) -> None:
@@ -120,7 +122,9 @@ class PlanarSimulator:
         forward, _, turn = check_twist(command, "command")
         effect = self._tick + round(self.config.command_latency_s / TICK_S)
         limits = self.config.max_speed_mps, self.config.max_turn_radps
-        self._commands.append((effect, *(float(np.clip(v, -m, m)) for v, m in zip((forward, turn), limits, strict=True))))
+        self._commands.append(
+            (effect, *(float(np.clip(v, -m, m)) for v, m in zip((forward, turn), limits, strict=True)))
+        )
         end = self._tick + round(dt_s / TICK_S)
         while self._tick < end:
             self._take_effect()
@@ -183,7 +187,9 @@ class PlanarSimulator:
         turn += self._yaw_drift_radps if self._state[3:].any() else 0.0
         dt_s = 0.0 if self._tick == 0 else self._period_ticks(self.config.odom_rate_hz) * TICK_S
         heading = self._odom_pose[2] + 0.5 * turn * dt_s
-        self._odom_pose = self._odom_pose + dt_s * np.array([forward * math.cos(heading), forward * math.sin(heading), turn])
+        self._odom_pose = self._odom_pose + dt_s * np.array(
+            [forward * math.cos(heading), forward * math.sin(heading), turn]
+        )
         self._odom_pose[2] = math.remainder(self._odom_pose[2], 2.0 * math.pi)
         self._odometry = PlanarOdometry(self.time_s, self._odom_pose.copy(), Twist2(float(forward), 0.0, float(turn)))
 
@@ -193,7 +199,9 @@ class PlanarSimulator:
         ranges = cast_rays(
             self.laser_pose, -0.5 * config.scan_fov_rad, increment, config.scan_rays, self._circles, self._walls
         )
-        ranges += (config.scan_noise_m * self._rng.standard_normal(config.scan_rays, dtype=np.float32)).astype(np.float32)
+        ranges += (config.scan_noise_m * self._rng.standard_normal(config.scan_rays, dtype=np.float32)).astype(
+            np.float32
+        )
         ranges[ranges > config.scan_range_max_m] = np.inf
         ranges[self._rng.random(config.scan_rays) < config.scan_dropout] = np.nan
         scan = Scan(ranges, -0.5 * config.scan_fov_rad, increment, config.scan_range_min_m, config.scan_range_max_m)
@@ -209,7 +217,7 @@ class PlanarSimulator:
 def cast_rays(
     pose: FloatArray, angle_min_rad: float, increment_rad: float, rays: int, circles: FloatArray, walls: FloatArray
 ) -> Float32Array:
-    """Exact ranges (rays,) from pose (3,) to circles (N, 3: x, y, radius) and segments (K, 4); +inf where none is met."""
+    """Exact ranges (rays,) from pose (3,) to circles (N, 3: x, y, radius) and segments (K, 4); +inf where none is."""
     ranges = np.full(rays, np.inf, dtype=np.float32)
     _cast_circles(ranges, pose, angle_min_rad, increment_rad, circles)
     _cast_walls(ranges, pose, angle_min_rad, increment_rad, walls)

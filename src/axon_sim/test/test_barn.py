@@ -146,7 +146,9 @@ def test_generated_statistics_match_the_published_worlds():
 def test_archive_and_original_file_hold_the_same_world():
     for index in (1, 151, 299):
         from_text, world = parse_world(DATA / f"world_{index}.world"), load_barn(DATA, index)
-        np.testing.assert_allclose(np.sort(from_text.cylinders_m, axis=0), np.sort(world.cylinders_m, axis=0), atol=1e-4)
+        np.testing.assert_allclose(
+            np.sort(from_text.cylinders_m, axis=0), np.sort(world.cylinders_m, axis=0), atol=1e-4
+        )
         assert from_text.radius_m == pytest.approx(world.radius_m)
 
 

@@ -159,7 +159,10 @@ def test_sensors_keep_their_rates_and_delays():
 def test_noise_has_the_declared_size():
     config = replace(EXACT, scan_noise_m=0.01, scan_dropout=0.05)
     wall = np.array([[1.0, -5.0, 1.0, 5.0]])
-    noisy, exact = PlanarSimulator(world_of([9, 9], wall), config, seed=4), PlanarSimulator(world_of([9, 9], wall), EXACT)
+    noisy, exact = (
+        PlanarSimulator(world_of([9, 9], wall), config, seed=4),
+        PlanarSimulator(world_of([9, 9], wall), EXACT),
+    )
     noisy.step(Twist2(), 0.1), exact.step(Twist2(), 0.1)
     met = np.isfinite(exact.scan().ranges_m) & np.isfinite(noisy.scan().ranges_m)
     error = noisy.scan().ranges_m[met] - exact.scan().ranges_m[met]
