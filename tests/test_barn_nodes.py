@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from axon_planner.config import PlannerConfig
 from axon_planner.runtime import Navigator
 from axon_ros.testing import domain, processes

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from nav_msgs.msg import Odometry
+
 from axon_ros.qos import SENSOR
 from axon_ros.testing import process, ros_node, spin_until
-from nav_msgs.msg import Odometry
 
 __all__ = ["ros_node"]
 
