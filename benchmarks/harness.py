@@ -38,7 +38,10 @@ def summary(name: str) -> str:
 def make_parser(name: str, module) -> argparse.ArgumentParser:
     """The options of every benchmark and those of this one."""
     parser = argparse.ArgumentParser(
-        prog=f"./axon bench {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"./axon bench {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with the data, for benchmarks that read some")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, one flat object")

@@ -352,7 +352,10 @@ def set_up(workspace: Workspace) -> None:
 def main(argv: list[str]) -> int:
     """Exit code: 0 ready, 1 failed, 128 + n ended by signal n."""
     parser = argparse.ArgumentParser(
-        prog="./axon setup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="./axon setup",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to do")
     parser.add_argument("--check", action="store_true", help="do nothing; exit code 0 if ready, 1 if not")
