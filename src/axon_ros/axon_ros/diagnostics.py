@@ -62,7 +62,8 @@ def traffic(inputs: Sequence[Input], outputs: Sequence[Output], workers: Sequenc
     }
     for i in inputs:
         age = f"{i.meter.age_s:.2f} s ago" if i.meter.count else "never"
-        values[f"in {i.topic}"] = f"{i.meter.rate_hz:.2f} Hz, last {age}, {i.meter.count} received, {i.refused} refused"
+        counts = f"{i.meter.count} received, {i.refused} refused"
+        values[f"in {i.topic}"] = f"{i.meter.rate_hz:.2f} Hz, last {age}, {counts}{'' if i.required else ', optional'}"
     for o in outputs:
         values[f"out {o.topic}"] = f"{o.meter.rate_hz:.2f} Hz, {o.meter.count} sent, {o.readers} reader(s)"
     return values

@@ -56,6 +56,7 @@ class Input:
             spec.msg_type, spec.topic, self._receive, spec.qos, event_callbacks=no_subscription_events()
         )
         self.topic: str = self._subscription.topic_name
+        self.required = spec.required
 
     def refuse(self, reason: BaseException | str) -> None:
         """Count a message that could not be used, and say why, throttled."""

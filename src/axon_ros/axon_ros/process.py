@@ -34,7 +34,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.made = False
         self._first_s = 0.0
-        self.may_interrupt: Callable[[], bool] = lambda: True
+        self.may_interrupt: Callable[[], bool] = lambda: False
         for number in _SIGNALS:
             signal.signal(number, self._on_signal)
 

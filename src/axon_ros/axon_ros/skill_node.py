@@ -39,6 +39,8 @@ class SkillNode(LifecycleNode):
     activity: inputs, timers, workers and services before `on_stop` is called, outputs and actions after it.
     """
 
+    _closed = True  # until it is whole
+
     def __init__(self, name: str, config_class: type, *, threads: int = 1, **kwargs: Any) -> None:
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
         self.threads = threads
@@ -46,7 +48,6 @@ class SkillNode(LifecycleNode):
         self.loading = False
         self.exit_code: int | None = None
         self.model = ModelInfo()
-        self._closed = False
         self._speaker = Speaker(self.get_logger())
         self._problems = Problems(self._speaker)
         self._inputs: list[Input] = []
@@ -59,10 +60,10 @@ class SkillNode(LifecycleNode):
         try:
             self._parameters_of_config = ConfigParameters(self, config_class, self._apply_config)
         except BaseException:
-            self._closed = True
             super().destroy_node()
             raise
         self._start_watching()
+        self._closed = False
 
     # What a subclass fills in
 

@@ -66,12 +66,19 @@ def spin_until(node: Any, predicate: Callable[[], Any], timeout_s: float = 10.0)
 class Process:
     """An executable in a process group of its own, its output in files."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | Path | None = None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="axon-process-")
         self._out, self._err = Path(self._folder.name) / "out", Path(self._folder.name) / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.popen = subprocess.Popen(
-                list(command), stdout=out, stderr=err, start_new_session=True, env={**os.environ, **(env or {})}
+                list(command),
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
             )
 
     @property
@@ -106,9 +113,11 @@ class Process:
 
 
 @contextmanager
-def process(command: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Process]:
+def process(
+    command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | Path | None = None
+) -> Iterator[Process]:
     """Run an executable for the body of the `with`."""
-    started = Process(command, env)
+    started = Process(command, env, cwd)
     try:
         yield started
     finally:
