@@ -2,9 +2,9 @@
 """How fast the simulator runs: alone, and as a node with a subscriber in another process.
 
 The robot turns in the apartment with RGB-D at 320x240 and 10 Hz, lidar 10 Hz, odometry and IMU 50 Hz, all subscribed.
-`rtf` is simulated seconds a wall second through the node, running free; `rtf_core` the same without ROS. `step_us` is one
-2 ms physics step, `scan_us` one turn of the lidar, `render_ms` one colour and depth image, `cpu` the cores the node takes,
-`*_hz` what arrives in the other process a simulated second.
+`rtf` is simulated seconds a wall second through the node, running free; `rtf_core` the same without ROS. `step_us` is
+one 2 ms physics step, `scan_us` one turn of the lidar, `render_ms` one colour and depth image, `cpu` the cores that the
+node takes, `*_hz` what arrives in the other process a simulated second.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from statistics import median
 
 import psutil
 import rclpy
-from axon_core.motion import Twist2
-from axon_ros.qos import COMMAND, SENSOR
-from axon_sim.config import TICK_S, SimConfig
-from axon_sim.simulator import Simulator
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Imu, LaserScan
+
+from axon_core.motion import Twist2
+from axon_ros.qos import COMMAND, SENSOR
+from axon_sim.config import TICK_S, SimConfig
+from axon_sim.simulator import Simulator
 
 TOPICS = {
     "color": (Image, "camera/color/image_raw"),
@@ -66,14 +67,29 @@ def measure_core(world: str, seed: int) -> dict[str, float]:
     render_s = _median_s(simulator.render, 30)
     simulator.close()
     substeps = TICK_S / simulator.model.opt.timestep
-    return {"rtf_core": rtf_core, "step_us": 1e6 * tick_s / substeps, "scan_us": 1e6 * scan_s, "render_ms": 1e3 * render_s}
+    return {
+        "rtf_core": rtf_core,
+        "step_us": 1e6 * tick_s / substeps,
+        "scan_us": 1e6 * scan_s,
+        "render_ms": 1e3 * render_s,
+    }
 
 
 def measure_node(world: str, seed: int, seconds: float) -> dict[str, float]:
     """Run the node free in a process of its own, subscribed to from this one."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    command = [sys.executable, "-m", "axon_sim.node", "--ros-args", "-p", f"world:={world}", "-p", f"seed:={seed}",
-               "-p", "real_time_factor:=0.0"]
+    command = [
+        sys.executable,
+        "-m",
+        "axon_sim.node",
+        "--ros-args",
+        "-p",
+        f"world:={world}",
+        "-p",
+        f"seed:={seed}",
+        "-p",
+        "real_time_factor:=0.0",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         return Listener().measure(process.pid, seconds)

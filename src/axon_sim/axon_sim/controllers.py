@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from axon_core.motion import Twist2, check_twist, limit_twist
 from scipy.interpolate import CubicHermiteSpline
 
+from axon_core.motion import Twist2, check_twist, limit_twist
 from axon_sim import robot
 
 
@@ -31,8 +31,10 @@ class BaseController:
         if target != self._velocity:
             self._velocity = limit_twist(target, self._velocity, robot.BASE_LIMITS, dt_s)
         turn = 0.5 * robot.WHEEL_TRACK_M * self._velocity.wz_radps
-        return ((self._velocity.vx_mps - turn) / robot.WHEEL_RADIUS_M,
-                (self._velocity.vx_mps + turn) / robot.WHEEL_RADIUS_M)
+        return (
+            (self._velocity.vx_mps - turn) / robot.WHEEL_RADIUS_M,
+            (self._velocity.vx_mps + turn) / robot.WHEEL_RADIUS_M,
+        )
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class JointGroup:
     The reference never moves faster than the joints' speed limits, whatever a trajectory asks.
     """
 
-    def __init__(self, names: Sequence[str], max_speeds: Sequence[float], lower: np.ndarray, upper: np.ndarray,
-                 start: np.ndarray):
+    def __init__(
+        self, names: Sequence[str], max_speeds: Sequence[float], lower: np.ndarray, upper: np.ndarray, start: np.ndarray
+    ):
         self.names = tuple(names)
         self.lower, self.upper = lower, upper
         self._max_speeds = np.asarray(max_speeds)
@@ -62,11 +65,7 @@ class JointGroup:
 
     def follow(self, trajectory: Trajectory, time_s: float) -> None:
         """Begin a trajectory at `time_s`, from the present reference; ValueError where it cannot be."""
-        times, positions, velocities = self._checked(trajectory)
-        if times[0] > 0.0:
-            times = np.concatenate([[0.0], times])
-            positions = np.concatenate([self.reference[None], positions])
-            velocities = np.concatenate([np.zeros((1, len(self.names))), velocities])
+        times, positions, velocities = self._from_here(self._checked(trajectory))
         self._spline = CubicHermiteSpline(times, positions, velocities) if len(times) > 1 else None
         self._goal, self._start_s = positions[-1].copy(), time_s
 
@@ -94,39 +93,48 @@ class JointGroup:
         self.reference = self.reference + np.clip(desired - self.reference, -reach, reach)
         return self.reference
 
-    def _checked(self, trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _checked(self, trajectory: Trajectory) -> Trajectory:
         times = np.asarray(trajectory.times_s, dtype=np.float64)
         positions = np.asarray(trajectory.positions, dtype=np.float64)
-        if times.ndim != 1 or len(times) == 0 or positions.shape != (len(times), len(self.names)):
-            raise ValueError(f"trajectory: times {times.shape}, positions {positions.shape}; "
-                             f"expected (K,) and (K, {len(self.names)}), K at least 1")
+        wanted = (len(times), len(self.names))
+        if times.ndim != 1 or len(times) == 0 or positions.shape != wanted:
+            raise ValueError(
+                f"trajectory: {times.shape} times, {positions.shape} positions; expected 1 or more of {wanted}"
+            )
         if not (np.isfinite(times).all() and np.isfinite(positions).all()):
             raise ValueError("trajectory: a time or position is not finite")
         if times[0] < 0.0 or (np.diff(times) <= 0.0).any():
             raise ValueError(f"trajectory: times {times.tolist()} s must increase from 0 or more")
         self._check_limits(positions)
-        return times, positions, self._velocities(trajectory, times, positions)
+        if trajectory.velocities is None:
+            return Trajectory(times, positions)
+        velocities = np.asarray(trajectory.velocities, dtype=np.float64)
+        if velocities.shape != wanted or not np.isfinite(velocities).all():
+            raise ValueError(f"trajectory: velocities {velocities.shape}; expected finite {wanted}")
+        return Trajectory(times, positions, velocities)
 
     def _check_limits(self, positions: np.ndarray) -> None:
         outside = (positions < self.lower - 1e-6) | (positions > self.upper + 1e-6)
         if outside.any():
             row, col = np.argwhere(outside)[0]
-            raise ValueError(f"{self.names[col]} = {positions[row, col]:.4f}: "
-                             f"expected {self.lower[col]:.4f} .. {self.upper[col]:.4f}")
+            raise ValueError(
+                f"{self.names[col]} = {positions[row, col]:.4f}: "
+                f"expected {self.lower[col]:.4f} .. {self.upper[col]:.4f}"
+            )
 
-    def _velocities(self, trajectory: Trajectory, times: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        if trajectory.velocities is None:
-            return _pass_through_velocities(np.concatenate([[0.0], times]) if times[0] > 0.0 else times,
-                                            np.concatenate([self.reference[None], positions]) if times[0] > 0.0
-                                            else positions)[-len(times):]
-        velocities = np.asarray(trajectory.velocities, dtype=np.float64)
-        if velocities.shape != positions.shape or not np.isfinite(velocities).all():
-            raise ValueError(f"trajectory: velocities {velocities.shape}; expected finite {positions.shape}")
-        return velocities
+    def _from_here(self, trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return times, positions and velocities that begin at rest at the present reference."""
+        times, positions, velocities = trajectory.times_s, trajectory.positions, trajectory.velocities
+        if times[0] > 0.0:
+            times = np.concatenate([[0.0], times])
+            positions = np.concatenate([self.reference[None], positions])
+            if velocities is not None:
+                velocities = np.concatenate([np.zeros((1, len(self.names))), velocities])
+        return times, positions, _smooth_velocities(times, positions) if velocities is None else velocities
 
 
-def _pass_through_velocities(times: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return velocities (K, N) that make the path smooth without overshoot: zero at the ends and where it turns back."""
+def _smooth_velocities(times: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return velocities (K, N) for a path without overshoot: zero at the ends and where a joint turns back."""
     velocities = np.zeros_like(positions)
     if len(times) > 2:
         slopes = np.diff(positions, axis=0) / np.diff(times)[:, None]

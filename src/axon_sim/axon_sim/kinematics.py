@@ -46,5 +46,6 @@ class LinkTree:
 
     def _pose(self, body: int, position: np.ndarray, quat_wxyz: np.ndarray) -> LinkPose:
         parent = self._model.body_parentid[body]
-        return LinkPose(self._model.body(parent).name, self._model.body(body).name, np.array(position),
-                        np.roll(quat_wxyz, -1))
+        return LinkPose(
+            self._model.body(parent).name, self._model.body(body).name, np.array(position), np.roll(quat_wxyz, -1)
+        )

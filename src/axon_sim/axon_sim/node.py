@@ -10,12 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from axon_core.cameras import PinholeCamera
-from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, scan_to_msg, twist_from_msg
-from axon_ros.errors import BadInput
-from axon_ros.process import node_main
-from axon_ros.qos import COMMAND, LATCHED, RESULT
-from axon_ros.skill_node import SkillNode
 from builtin_interfaces.msg import Duration, Time
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -29,6 +23,11 @@ from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, scan_to_msg, twist_from_msg
+from axon_ros.errors import BadInput
+from axon_ros.process import node_main
+from axon_ros.qos import COMMAND, LATCHED, RESULT
+from axon_ros.skill_node import SkillNode
 from axon_sim import robot
 from axon_sim.config import TICK_S, SimConfig
 from axon_sim.contacts import ContactReport
@@ -92,7 +91,10 @@ class SimNode(SkillNode):
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.sim.reset()
-        response.success, response.message = True, f"{self.sim.world.name}: robot and loose things are back at their start"
+        response.success, response.message = (
+            True,
+            f"{self.sim.world.name}: robot and loose things are back at their start",
+        )
         return response
 
     def _run(self) -> None:
@@ -194,15 +196,29 @@ class TrajectoryServer:
             path_tolerance = self._tolerances(goal.path_tolerance, np.inf)
             goal_tolerance = self._tolerances(goal.goal_tolerance, self.GOAL_TOLERANCE)
             if len(trajectory.times_s) and trajectory.times_s[-1] < 0.0:
-                return self._abort(handle, self.Result.OLD_HEADER_TIMESTAMP, f"the trajectory ended {-trajectory.times_s[-1]:.3f} s ago")
+                return self._abort(
+                    handle,
+                    self.Result.OLD_HEADER_TIMESTAMP,
+                    f"the trajectory ended {-trajectory.times_s[-1]:.3f} s ago",
+                )
             self._sim.follow_trajectory(self._group, trajectory)
         except ValueError as error:
             return self._abort(handle, self.Result.INVALID_GOAL, str(error))
-        deadline_s = self._sim.time_s + trajectory.times_s[-1] + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
+        deadline_s = (
+            self._sim.time_s
+            + trajectory.times_s[-1]
+            + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
+        )
         return await self._watch(handle, trajectory, path_tolerance, goal_tolerance, deadline_s)
 
-    async def _watch(self, handle: Any, trajectory: Trajectory, path_tolerance: np.ndarray, goal_tolerance: np.ndarray,
-                     deadline_s: float) -> FollowJointTrajectory.Result:
+    async def _watch(
+        self,
+        handle: Any,
+        trajectory: Trajectory,
+        path_tolerance: np.ndarray,
+        goal_tolerance: np.ndarray,
+        deadline_s: float,
+    ) -> FollowJointTrajectory.Result:
         goal = trajectory.positions[-1]
         end_s = self._sim.time_s + trajectory.times_s[-1]
         while True:
@@ -218,12 +234,16 @@ class TrajectoryServer:
             handle.publish_feedback(self._feedback(desired, actual, now_s))
             if (np.abs(desired - actual) > path_tolerance).any():
                 self._sim.hold(self._group)
-                return self._abort(handle, self.Result.PATH_TOLERANCE_VIOLATED, self._worst(desired, actual, path_tolerance))
+                return self._abort(
+                    handle, self.Result.PATH_TOLERANCE_VIOLATED, self._worst(desired, actual, path_tolerance)
+                )
             if now_s >= end_s and (np.abs(goal - actual) <= goal_tolerance).all():
                 handle.succeed()
                 return self.Result(error_code=self.Result.SUCCESSFUL)
             if now_s > deadline_s:
-                return self._abort(handle, self.Result.GOAL_TOLERANCE_VIOLATED, self._worst(goal, actual, goal_tolerance))
+                return self._abort(
+                    handle, self.Result.GOAL_TOLERANCE_VIOLATED, self._worst(goal, actual, goal_tolerance)
+                )
 
     def _delay_s(self, stamp: Time) -> float:
         start_s = stamp.sec + 1e-9 * stamp.nanosec
@@ -247,7 +267,8 @@ class TrajectoryServer:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joints))
         feedback.header.stamp = _stamp(now_s)
         feedback.desired, feedback.actual, feedback.error = (
-            JointTrajectoryPoint(positions=values.tolist()) for values in (desired, actual, desired - actual))
+            JointTrajectoryPoint(positions=values.tolist()) for values in (desired, actual, desired - actual)
+        )
         return feedback
 
     def _abort(self, handle: Any, code: int, text: str) -> FollowJointTrajectory.Result:
@@ -292,8 +313,12 @@ class GripperServer:
     def _state(self, kind: type) -> Any:
         width, gripper, touch = self._sim.gripper_width_m(), self._sim.gripper, self._sim.touch()
         reached = gripper.reached(width)
-        return kind(position=width, effort=0.5 * (touch.left_n + touch.right_n), reached_goal=reached,
-                    stalled=gripper.stalled and not reached)
+        return kind(
+            position=width,
+            effort=0.5 * (touch.left_n + touch.right_n),
+            reached_goal=reached,
+            stalled=gripper.stalled and not reached,
+        )
 
 
 class RobotOutputs:
@@ -461,8 +486,11 @@ def _imu_message(reading: ImuReading, header: Header) -> Imu:
     _set_quat(message.orientation, np.roll(reading.quat_wxyz, -1))
     _set_vector(message.angular_velocity, reading.rate_radps)
     _set_vector(message.linear_acceleration, reading.acceleration_mps2)
-    for name, sigma in (("orientation", 0.01), ("angular_velocity", reading.rate_sigma_radps),
-                        ("linear_acceleration", reading.acceleration_sigma_mps2)):
+    for name, sigma in (
+        ("orientation", 0.01),
+        ("angular_velocity", reading.rate_sigma_radps),
+        ("linear_acceleration", reading.acceleration_sigma_mps2),
+    ):
         covariance = np.zeros(9)
         covariance[::4] = sigma**2
         setattr(message, f"{name}_covariance", covariance)
@@ -471,12 +499,19 @@ def _imu_message(reading: ImuReading, header: Header) -> Imu:
 
 def _joint_message(reading: JointReading, header: Header) -> JointState:
     return JointState(
-        header=header, name=list(robot.JOINT_ORDER), position=_packed("d", reading.positions, np.float64),
-        velocity=_packed("d", reading.velocities, np.float64), effort=_packed("d", reading.efforts, np.float64))
+        header=header,
+        name=list(robot.JOINT_ORDER),
+        position=_packed("d", reading.positions, np.float64),
+        velocity=_packed("d", reading.velocities, np.float64),
+        effort=_packed("d", reading.efforts, np.float64),
+    )
 
 
 def _collision_message(report: ContactReport) -> DiagnosticStatus:
-    values = [KeyValue(key="collisions", value=str(report.collisions)), KeyValue(key="contacts", value=", ".join(report.names))]
+    values = [
+        KeyValue(key="collisions", value=str(report.collisions)),
+        KeyValue(key="contacts", value=", ".join(report.names)),
+    ]
     level = DiagnosticStatus.WARN if report.collisions else DiagnosticStatus.OK
     text = f"{report.collisions} collisions: {', '.join(report.names)}" if report.collisions else "no collision"
     return DiagnosticStatus(level=level, name="sim: collisions", message=text, hardware_id="axon_robot", values=values)

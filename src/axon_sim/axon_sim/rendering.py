@@ -32,8 +32,7 @@ class OffscreenRenderer:
     def render(self, data: mujoco.MjData, camera: "str | mujoco.MjvCamera") -> Images:
         """Return what a camera sees, without noise; depth beyond the far plane is that plane's."""
         view = self._fixed_camera(camera) if isinstance(camera, str) else camera
-        mujoco.mjv_updateScene(
-            self._model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
+        mujoco.mjv_updateScene(self._model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         mujoco.mjr_render(self._rect, self._scene, self._context)
         color = np.empty((self.height, self.width, 3), dtype=np.uint8)
         depth = np.empty((self.height, self.width), dtype=np.float32)
@@ -63,6 +62,7 @@ class OffscreenRenderer:
 def _egl_context(width: int, height: int):
     try:
         from mujoco.egl import GLContext  # here: loading EGL fails on machines that never render
+
         context = GLContext(width, height)
     except (ImportError, AttributeError, RuntimeError) as error:
         raise RuntimeError(f"cannot draw without a screen: {error}; {EGL_REMEDY}") from error

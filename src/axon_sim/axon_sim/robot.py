@@ -5,6 +5,7 @@ from importlib import resources
 
 import mujoco
 import numpy as np
+
 from axon_core.footprints import Footprint, rectangle_footprint
 from axon_core.motion import MotionLimits
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+
 from axon_core.geometry import wrap_angle
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
-
 from axon_sim import robot
 from axon_sim.config import SimConfig
 
@@ -40,10 +40,26 @@ class Lidar:
         rotation = data.site_xmat[self._site].reshape(3, 3)
         world_rays = (self._rays @ rotation.T).ravel()
         mujoco.mj_multiRay(
-            self._model, data, data.site_xpos[self._site], world_rays, LIDAR_GROUPS, True, -1, self._geoms,
-            self._distances, None, len(self._rays), self._config.scan_range_max_m)
-        return Scan(self._with_errors(self._distances), self.angle_min_rad, self.angle_increment_rad,
-                    self._config.scan_range_min_m, self._config.scan_range_max_m)
+            self._model,
+            data,
+            data.site_xpos[self._site],
+            world_rays,
+            LIDAR_GROUPS,
+            True,
+            -1,
+            self._geoms,
+            self._distances,
+            None,
+            len(self._rays),
+            self._config.scan_range_max_m,
+        )
+        return Scan(
+            self._with_errors(self._distances),
+            self.angle_min_rad,
+            self.angle_increment_rad,
+            self._config.scan_range_min_m,
+            self._config.scan_range_max_m,
+        )
 
     def _with_errors(self, exact_m: np.ndarray) -> np.ndarray:
         config = self._config
@@ -113,13 +129,16 @@ class WheelOdometry:
         counts = np.round(wheel_angles_rad * ENCODER_TICKS / (2.0 * np.pi))
         if self._counts is None:
             self._counts, self._yaw_true = counts, yaw_true_rad
-        distance = float((counts - self._counts).mean()) * 2.0 * np.pi / ENCODER_TICKS * robot.WHEEL_RADIUS_M * self._scale
+        distance = (
+            float((counts - self._counts).mean()) * 2.0 * np.pi / ENCODER_TICKS * robot.WHEEL_RADIUS_M * self._scale
+        )
         still = bool((counts == self._counts).all())
         turn = float(wrap_angle(yaw_true_rad - self._yaw_true)) + (0.0 if still else self._gyro_error(dt_s))
         self._counts, self._yaw_true = counts, yaw_true_rad
         self._advance(distance, turn)
-        return OdometryReading(self._pose.copy(), Twist2(distance / dt_s, 0.0, turn / dt_s), self._variance + 1e-6,
-                               np.array([4e-5, 1e-4]))
+        return OdometryReading(
+            self._pose.copy(), Twist2(distance / dt_s, 0.0, turn / dt_s), self._variance + 1e-6, np.array([4e-5, 1e-4])
+        )
 
     def _gyro_error(self, dt_s: float) -> float:
         return self._bias * dt_s + self._config.noise * 0.0005 * math.sqrt(dt_s) * float(self._rng.standard_normal())
@@ -152,8 +171,9 @@ class JointEncoders:
 
     def measure(self, data: mujoco.MjData) -> JointReading:
         """Return the present reading."""
-        return JointReading(data.qpos[self._position_at], data.qvel[self._velocity_at],
-                            data.qfrc_actuator[self._velocity_at])
+        return JointReading(
+            data.qpos[self._position_at], data.qvel[self._velocity_at], data.qfrc_actuator[self._velocity_at]
+        )
 
 
 @dataclass(frozen=True)
@@ -179,7 +199,7 @@ class Images:
 
 
 class CameraNoise:
-    """Errors of an RGB-D camera: shot noise in colour; depth error grows with the square of the distance, with holes."""
+    """Errors of an RGB-D camera: noise in colour; a depth error that grows with the distance squared; holes."""
 
     def __init__(self, config: SimConfig, rng: np.random.Generator):
         self._config, self._rng = config, rng

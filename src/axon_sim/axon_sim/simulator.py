@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+
 from axon_core.cameras import PinholeCamera
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
-
 from axon_sim import robot
 from axon_sim.config import TICK_S, SimConfig
 from axon_sim.contacts import ContactMonitor, ContactReport
@@ -134,8 +134,11 @@ class Simulator:
             w, x, y, z = self.data.qpos[3:7]
             rotation = self.data.xmat[self.model.body("base_link").id].reshape(3, 3)
             forward, left, _ = rotation.T @ self.data.qvel[:3]
-            return GroundTruth(self.data.qpos[:3].copy(), np.array([x, y, z, w]),
-                               Twist2(float(forward), float(left), float(self.data.qvel[5])))
+            return GroundTruth(
+                self.data.qpos[:3].copy(),
+                np.array([x, y, z, w]),
+                Twist2(float(forward), float(left), float(self.data.qvel[5])),
+            )
 
     def gripper_width_m(self) -> float:
         """Return the opening between the fingertips."""
@@ -159,7 +162,7 @@ class Simulator:
             self._base.command(twist, self.time_s)
 
     def follow_trajectory(self, group: str, trajectory: Trajectory) -> None:
-        """Move `group` ("arm" or "camera") along a trajectory that begins now; ValueError where it cannot be followed."""
+        """Move `group` ("arm" or "camera") along a trajectory from now on; ValueError where it cannot be followed."""
         with self._lock:
             self.groups[group].follow(trajectory, self.time_s)
 
@@ -223,8 +226,7 @@ class Simulator:
             self._control()
             mujoco.mj_step(self.model, self.data, self._substeps)
         self.data.qvel[:] = 0.0
-        x, y, yaw = self.start
-        self.data.qpos[:2] = x, y
+        self.data.qpos[:2] = self.start[:2]
         mujoco.mj_forward(self.model, self.data)
 
     def _control(self) -> None:

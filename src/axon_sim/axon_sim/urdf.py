@@ -15,7 +15,10 @@ from scipy.spatial.transform import Rotation
 from axon_sim import robot
 
 VISUAL_GROUP = 2
-HEADER = "<!-- SPDX-License-Identifier: Apache-2.0 -->\n<!-- Written by axon_sim.urdf from axon_robot.xml: change that. -->\n"
+HEADER = (
+    "<!-- SPDX-License-Identifier: Apache-2.0 -->\n"
+    "<!-- Written by axon_sim.urdf from axon_robot.xml: change that. -->\n"
+)
 MAX_SPEEDS = {
     **dict(zip(robot.ARM_JOINTS, robot.ARM_MAX_SPEEDS_RADPS, strict=True)),
     **dict(zip(robot.CAMERA_JOINTS, robot.CAMERA_MAX_SPEEDS_RADPS, strict=True)),
@@ -89,7 +92,9 @@ def _add_joint(root: ElementTree.Element, model: mujoco.MjModel, body: int) -> N
     if index < 0:
         return
     ElementTree.SubElement(element, "axis", xyz=_numbers(model.jnt_axis[index]))
-    limit = ElementTree.SubElement(element, "limit", effort=_number(_max_effort(model, index)), velocity=_number(MAX_SPEEDS[name]))
+    limit = ElementTree.SubElement(
+        element, "limit", effort=_number(_max_effort(model, index)), velocity=_number(MAX_SPEEDS[name])
+    )
     if model.jnt_limited[index]:
         lower, upper = model.jnt_range[index]
         limit.set("lower", _number(lower))

@@ -43,7 +43,9 @@ def urdf_link_poses(urdf, positions):
         joint = joints[link]
         motion = np.eye(4)
         if joint.get("type") in ("revolute", "continuous"):
-            motion[:3, :3] = Rotation.from_rotvec(vector(joint.find("axis"), "xyz") * positions[joint.get("name")]).as_matrix()
+            motion[:3, :3] = Rotation.from_rotvec(
+                vector(joint.find("axis"), "xyz") * positions[joint.get("name")]
+            ).as_matrix()
         elif joint.get("type") == "prismatic":
             motion[:3, 3] = vector(joint.find("axis"), "xyz") * positions[joint.get("name")]
         return pose(joint.find("parent").get("link")) @ origin_matrix(joint) @ motion
@@ -122,8 +124,9 @@ def test_arm_reaches_tables_in_front(model):
     """The tool reaches straight down onto tables from 0.40 to 0.75 m height, 0.25 m beyond the base's front edge."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)  # at zero the arm is stretched ahead
-    shoulder, elbow, wrist, tip = (data.body(name).xpos for name in
-                                   ("arm_upper_link", "arm_forearm_link", "arm_wrist_link", "gripper_tcp"))
+    shoulder, elbow, wrist, tip = (
+        data.body(name).xpos for name in ("arm_upper_link", "arm_forearm_link", "arm_wrist_link", "gripper_tcp")
+    )
     upper, forearm, tool = np.linalg.norm([elbow - shoulder, wrist - elbow, tip - wrist], axis=1)
     for height in (0.40, 0.75):
         wrist_above = np.array([0.5 * robot.BASE_LENGTH_M + 0.25, 0.0, height + 0.05 + tool])

@@ -7,13 +7,22 @@ from scipy import ndimage
 
 from axon_core.grids import distance_field_m
 from axon_sim import barn, robot
-from axon_sim.simulator import Simulator
 from axon_sim.config import SimConfig
+from axon_sim.simulator import Simulator
 from axon_sim.worlds import World, make_world
 from axon_sim.worlds.builder import SceneBuilder
 
-SEEDED = ["apartment:0", "apartment:1", "apartment:2", "apartment:7", "warehouse:0", "warehouse:1", "tabletop:0", "tabletop:5",
-          "barn-like:7"]
+SEEDED = [
+    "apartment:0",
+    "apartment:1",
+    "apartment:2",
+    "apartment:7",
+    "warehouse:0",
+    "warehouse:1",
+    "tabletop:0",
+    "tabletop:5",
+    "barn-like:7",
+]
 
 
 def reachable_from_start(world: World, radius_m: float) -> dict[str, bool]:
@@ -21,8 +30,10 @@ def reachable_from_start(world: World, radius_m: float) -> dict[str, bool]:
     grid = world.ground_truth_grid(0.05)
     free = distance_field_m(grid.data > 0, grid.resolution_m) > radius_m
     regions, _ = ndimage.label(free)
-    region_of = lambda pose: regions[tuple(grid.cells_of(pose[None, :2])[0])]
-    return {name: region_of(pose) == region_of(world.start) != 0 for name, pose in world.goals.items()}
+    start, *goals = (
+        regions[tuple(cell)] for cell in grid.cells_of([world.start[:2], *(g[:2] for g in world.goals.values())])
+    )
+    return {name: bool(start == region != 0) for name, region in zip(world.goals, goals, strict=True)}
 
 
 @pytest.mark.parametrize("name", SEEDED)
@@ -47,7 +58,9 @@ def test_robot_stands_free_at_the_start(name):
 
 
 def test_a_seed_is_a_world():
-    one, same, other = (make_world(*arguments).spec.compile() for arguments in (("apartment:3",), ("apartment", 3), ("apartment", 4)))
+    one, same, other = (
+        make_world(*arguments).spec.compile() for arguments in (("apartment:3",), ("apartment", 3), ("apartment", 4))
+    )
     np.testing.assert_array_equal(one.body_pos, same.body_pos)
     np.testing.assert_array_equal(one.mat_rgba, same.mat_rgba)
     np.testing.assert_array_equal(one.tex_data, same.tex_data)
@@ -72,26 +85,31 @@ def test_barn_world_has_its_posts(tmp_path):
     path.write_text(barn.format_world(field))
     world = make_world(str(path))
     posts = [geom for geom in world.spec.geoms if geom.parent.name == "post"]
-    assert sorted((round(g.pos[0], 4), round(g.pos[1], 4)) for g in posts) == sorted(map(tuple, field.cylinders_m.round(4)))
+    assert sorted((round(g.pos[0], 4), round(g.pos[1], 4)) for g in posts) == sorted(
+        map(tuple, field.cylinders_m.round(4))
+    )
     np.testing.assert_allclose(world.start, field.start)
     np.testing.assert_allclose(world.goals["goal"][:2], field.goal)
 
 
 def test_goals_from_start_are_in_the_odometry_frame():
     world = make_world("apartment")
-    x, y, yaw = world.goals_from_start()["study"]
+    x, y, _ = world.goals_from_start()["study"]
     c, s = np.cos(world.start[2]), np.sin(world.start[2])
     back = world.start[:2] + np.array([[c, -s], [s, c]]) @ [x, y]
     np.testing.assert_allclose(back, world.goals["study"][:2])
 
 
-@pytest.mark.parametrize("name, says", [
-    ("appartment", "did you mean 'apartment'"),
-    ("warehouse:x", "expected a number"),
-    ("apartment:", "expected a number"),
-    ("barn:one", "expected a number"),
-    ("nowhere/at_all.world", "at_all.world"),
-])
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("appartment", "did you mean 'apartment'"),
+        ("warehouse:x", "expected a number"),
+        ("apartment:", "expected a number"),
+        ("barn:one", "expected a number"),
+        ("nowhere/at_all.world", "at_all.world"),
+    ],
+)
 def test_bad_names_are_answered(name, says):
     with pytest.raises(ValueError, match=says):
         make_world(name)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An apartment of five rooms, 9.0 x 8.4 m: living room, kitchen, hall, bedroom, study.
 
-The seed mirrors the plan, moves doors and furniture, and draws colours, clutter and light. Doors are 0.95 m or wider.
+The seed moves doors and furniture, and draws colours, clutter, friction and light. Doors are 1.0 m wide.
 """
 
 import numpy as np
@@ -57,15 +57,25 @@ def _walls(b: SceneBuilder) -> dict[str, float]:
     hue = b.rng.uniform(-0.015, 0.015, 3)
     paint = b.textured("wall_paint", textures.plaster(b.rng, tuple(np.array((0.92, 0.91, 0.88)) + hue)), solid=True)
     accent = b.textured("wall_accent", textures.plaster(b.rng, tuple(b.rng.uniform(0.50, 0.78, 3))), solid=True)
-    doors = {"living": float(b.rng.uniform(3.0, 3.6)), "kitchen": float(b.rng.uniform(6.9, 7.6)),
-             "bedroom": float(b.rng.uniform(2.6, 3.3)), "study": float(b.rng.uniform(5.9, 6.4))}
+    doors = {
+        "living": float(b.rng.uniform(3.0, 3.6)),
+        "kitchen": float(b.rng.uniform(6.9, 7.6)),
+        "bedroom": float(b.rng.uniform(2.6, 3.3)),
+        "study": float(b.rng.uniform(5.9, 6.4)),
+    }
     part = b.fixed("wall")
     for start, stop in (((0, 0), (WIDTH_M, 0)), ((0, DEPTH_M), (WIDTH_M, DEPTH_M)), ((WIDTH_M, 0), (WIDTH_M, DEPTH_M))):
         b.wall(part, start, stop, paint)
     b.wall(part, (0, 0), (0, DEPTH_M), accent)
-    _wall_with_doors(b, part, paint, along="x", at=HALL_Y_M[0], span=(0, WIDTH_M), doors=(doors["living"], doors["kitchen"]))
-    _wall_with_doors(b, part, paint, along="x", at=HALL_Y_M[1], span=(0, WIDTH_M), doors=(doors["bedroom"], doors["study"]))
-    _wall_with_doors(b, part, paint, along="y", at=5.0, span=(0, HALL_Y_M[0]), doors=(float(b.rng.uniform(2.1, 2.5)),), width=1.4)
+    _wall_with_doors(
+        b, part, paint, along="x", at=HALL_Y_M[0], span=(0, WIDTH_M), doors=(doors["living"], doors["kitchen"])
+    )
+    _wall_with_doors(
+        b, part, paint, along="x", at=HALL_Y_M[1], span=(0, WIDTH_M), doors=(doors["bedroom"], doors["study"])
+    )
+    _wall_with_doors(
+        b, part, paint, along="y", at=5.0, span=(0, HALL_Y_M[0]), doors=(float(b.rng.uniform(2.1, 2.5)),), width=1.4
+    )
     b.wall(part, (4.6, HALL_Y_M[1]), (4.6, DEPTH_M), paint)
     return doors
 
@@ -147,8 +157,14 @@ def _study(b: SceneBuilder) -> None:
     fur.armchair(b, "armchair", 8.45, 6.2 + _jitter(b), np.pi + _jitter(b, 0.3))
     for _ in range(int(b.rng.integers(1, 4))):
         edge = float(b.rng.uniform(0.25, 0.4))
-        fur.carton(b, "carton", float(b.rng.uniform(7.3, 8.1)), float(b.rng.uniform(5.65, 5.8)), _jitter(b, 0.6),
-                   (edge, 0.8 * edge, float(b.rng.uniform(0.28, 0.4))))
+        fur.carton(
+            b,
+            "carton",
+            float(b.rng.uniform(7.3, 8.1)),
+            float(b.rng.uniform(5.65, 5.8)),
+            _jitter(b, 0.6),
+            (edge, 0.8 * edge, float(b.rng.uniform(0.28, 0.4))),
+        )
     fur.picture(b, 8.93, 7.2, np.pi, 0.8, 0.6)
 
 

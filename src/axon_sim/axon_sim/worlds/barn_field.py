@@ -24,7 +24,9 @@ def find_barn_dir(data_dir: str | None) -> Path:
     for parent in Path(__file__).resolve().parents:
         if (folder := parent / "shared" / "data" / "barn").is_dir():
             return folder
-    raise ValueError(f"barn worlds: no folder given; set the parameter data_dir or {DATA_VARIABLE}, or use barn-like:SEED")
+    raise ValueError(
+        f"barn worlds: no folder given; set the parameter data_dir or {DATA_VARIABLE}, or use barn-like:SEED"
+    )
 
 
 def make_barn_field(name: str, field: barn.BarnWorld, seed: int) -> World:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import cv2
 import mujoco
 import numpy as np
+
 from axon_core.geometry import se2_compose, se2_inverse
 from axon_core.grids import FREE, OCCUPIED, Grid
-
 from axon_sim.robot import load_robot_spec
 
 FLOOR_BITS = {"contype": 1, "conaffinity": 0}
@@ -125,12 +125,18 @@ class Part:
 
     def panel(self, width: float, height: float, at: Sequence[float], material: str, facing_yaw: float):
         """Add an upright picture that is only seen: `at` its centre, its face turned to `facing_yaw`."""
-        rotation = np.column_stack([
-            [-math.sin(facing_yaw), math.cos(facing_yaw), 0.0], [0.0, 0.0, 1.0],
-            [math.cos(facing_yaw), math.sin(facing_yaw), 0.0]])
+        rotation = np.column_stack(
+            [
+                [-math.sin(facing_yaw), math.cos(facing_yaw), 0.0],
+                [0.0, 0.0, 1.0],
+                [math.cos(facing_yaw), math.sin(facing_yaw), 0.0],
+            ]
+        )
         quat = np.empty(4)
         mujoco.mju_mat2Quat(quat, rotation.ravel())
-        self._add(mujoco.mjtGeom.mjGEOM_PLANE, [0.5 * width, 0.5 * height, PLANE_GRID_M], list(at), material, False, quat)
+        self._add(
+            mujoco.mjtGeom.mjGEOM_PLANE, [0.5 * width, 0.5 * height, PLANE_GRID_M], list(at), material, False, quat
+        )
 
     def _add(self, kind, size, position, material, solid, quat=(1.0, 0.0, 0.0, 0.0)) -> None:
         geom = self._body.add_geom(type=kind, size=size, pos=position, quat=list(quat), material=material)
@@ -161,16 +167,28 @@ class SceneBuilder:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}_{count}"
 
-    def material(self, name: str, rgb: Sequence[float], *, specular: float = 0.15, shininess: float = 0.2,
-                 emission: float = 0.0) -> str:
+    def material(
+        self, name: str, rgb: Sequence[float], *, specular: float = 0.15, shininess: float = 0.2, emission: float = 0.0
+    ) -> str:
         """Define a plain material once and return its name."""
         if name not in self._materials:
             self._materials.add(name)
-            self.spec.add_material(name=name, rgba=[*rgb, 1.0], specular=specular, shininess=shininess, emission=emission)
+            self.spec.add_material(
+                name=name, rgba=[*rgb, 1.0], specular=specular, shininess=shininess, emission=emission
+            )
         return name
 
-    def textured(self, name: str, image: np.ndarray, *, repeat: Sequence[float] = (1.0, 1.0), solid: bool = False,
-                 uniform: bool = False, specular: float = 0.1, rgb: Sequence[float] = (1.0, 1.0, 1.0)) -> str:
+    def textured(
+        self,
+        name: str,
+        image: np.ndarray,
+        *,
+        repeat: Sequence[float] = (1.0, 1.0),
+        solid: bool = False,
+        uniform: bool = False,
+        specular: float = 0.1,
+        rgb: Sequence[float] = (1.0, 1.0, 1.0),
+    ) -> str:
         """Define a material from an image (H, W, 3); `solid` wraps it around boxes, otherwise it suits planes.
 
         `repeat` counts the image's repetitions over the plane, or per metre where `uniform`.
@@ -179,7 +197,13 @@ class SceneBuilder:
             self._materials.add(name)
             self._add_texture(name, image, solid)
             material = self.spec.add_material(
-                name=name, rgba=[*rgb, 1.0], texrepeat=list(repeat), texuniform=uniform, specular=specular, shininess=0.2)
+                name=name,
+                rgba=[*rgb, 1.0],
+                texrepeat=list(repeat),
+                texuniform=uniform,
+                specular=specular,
+                shininess=0.2,
+            )
             material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
         return name
 
@@ -192,17 +216,27 @@ class SceneBuilder:
     def floor(self, material: str, bounds_m: Sequence[float]) -> None:
         """Lay the ground: one endless contact plane, seen within `bounds_m` = x_min, y_min, x_max, y_max."""
         self.spec.worldbody.add_geom(
-            name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], group=COLLISION_ONLY_GROUP,
-            friction=[self.friction, 0.005, 0.0001], **FLOOR_BITS)
+            name="floor",
+            type=mujoco.mjtGeom.mjGEOM_PLANE,
+            size=[0, 0, 1],
+            group=COLLISION_ONLY_GROUP,
+            friction=[self.friction, 0.005, 0.0001],
+            **FLOOR_BITS,
+        )
         self.floor_patch(bounds_m, material, 0.0)
 
     def floor_patch(self, bounds_m: Sequence[float], material: str, z: float = 0.002, yaw: float = 0.0) -> None:
         """Lay a covering that is only seen (a room's floor, a rug, a marking)."""
         x_min, y_min, x_max, y_max = bounds_m
         self.spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0.5 * (x_max - x_min), 0.5 * (y_max - y_min), PLANE_GRID_M],
-            pos=[0.5 * (x_min + x_max), 0.5 * (y_min + y_max), z], quat=yaw_quat(yaw), material=material,
-            group=DECOR_GROUP, **HIDDEN_BITS)
+            type=mujoco.mjtGeom.mjGEOM_PLANE,
+            size=[0.5 * (x_max - x_min), 0.5 * (y_max - y_min), PLANE_GRID_M],
+            pos=[0.5 * (x_min + x_max), 0.5 * (y_min + y_max), z],
+            quat=yaw_quat(yaw),
+            material=material,
+            group=DECOR_GROUP,
+            **HIDDEN_BITS,
+        )
 
     def fixed(self, name: str, x: float = 0.0, y: float = 0.0, yaw: float = 0.0, z: float = 0.0) -> Part:
         """Begin a fixed thing at a pose."""
@@ -215,13 +249,26 @@ class SceneBuilder:
         body.add_freejoint(name=f"{body.name}_free")
         return Part(self, body, LOOSE_BITS, mass_kg)
 
-    def wall(self, part: Part, start: Sequence[float], stop: Sequence[float], material: str, *,
-             height: float = WALL_HEIGHT_M, z: float = 0.0, thickness: float = WALL_THICKNESS_M) -> None:
+    def wall(
+        self,
+        part: Part,
+        start: Sequence[float],
+        stop: Sequence[float],
+        material: str,
+        *,
+        height: float = WALL_HEIGHT_M,
+        z: float = 0.0,
+        thickness: float = WALL_THICKNESS_M,
+    ) -> None:
         """Add a straight wall between two points (x, y), rounded up by half its thickness at both ends."""
         (x0, y0), (x1, y1) = start, stop
         length = math.hypot(x1 - x0, y1 - y0) + thickness
-        part.box((length, thickness, height), (0.5 * (x0 + x1), 0.5 * (y0 + y1), z), material,
-                 yaw=math.atan2(y1 - y0, x1 - x0))
+        part.box(
+            (length, thickness, height),
+            (0.5 * (x0 + x1), 0.5 * (y0 + y1), z),
+            material,
+            yaw=math.atan2(y1 - y0, x1 - x0),
+        )
 
     def light(self, center: Sequence[float], span_m: float, *, shadows: bool = True) -> None:
         """Light a world of a given extent: a sun with shadows, a weak fill from the other side, and the sky."""
@@ -230,17 +277,39 @@ class SceneBuilder:
         lean = np.array([self.rng.uniform(0.25, 0.45), self.rng.uniform(-0.45, -0.25), 1.0])
         # A far spot light: MuJoCo's directional lights shade their own surfaces in stripes at this size.
         self.spec.worldbody.add_light(
-            name="sun", type=mujoco.mjtLightType.mjLIGHT_SPOT, castshadow=shadows, cutoff=45.0, exponent=0.0,
-            pos=[*center[:2], 0.0] + 1.6 * span_m * lean, dir=-lean, diffuse=color, specular=[0.2] * 3, ambient=[0.0] * 3)
+            name="sun",
+            type=mujoco.mjtLightType.mjLIGHT_SPOT,
+            castshadow=shadows,
+            cutoff=45.0,
+            exponent=0.0,
+            pos=[*center[:2], 0.0] + 1.6 * span_m * lean,
+            dir=-lean,
+            diffuse=color,
+            specular=[0.2] * 3,
+            ambient=[0.0] * 3,
+        )
         self.spec.worldbody.add_light(
-            name="fill", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False, pos=[*center[:2], 6.0],
-            dir=[lean[0], -lean[1], -0.6], diffuse=[0.15, 0.16, 0.18], specular=[0.0] * 3, ambient=[0.0] * 3)
+            name="fill",
+            type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+            castshadow=False,
+            pos=[*center[:2], 6.0],
+            dir=[lean[0], -lean[1], -0.6],
+            diffuse=[0.15, 0.16, 0.18],
+            specular=[0.0] * 3,
+            ambient=[0.0] * 3,
+        )
         self.spec.visual.headlight.ambient = [0.42] * 3
         self.spec.visual.headlight.diffuse = [0.14] * 3
         self.spec.visual.headlight.specular = [0.0] * 3
         self.spec.add_texture(
-            name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-            rgb1=[0.78, 0.86, 0.95], rgb2=[0.93, 0.93, 0.91], width=64, height=384)
+            name="sky",
+            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+            rgb1=[0.78, 0.86, 0.95],
+            rgb2=[0.93, 0.93, 0.91],
+            width=64,
+            height=384,
+        )
 
     def finish(self, start: Sequence[float], goals: dict[str, Sequence[float]], bounds_m: Sequence[float]) -> World:
         """Return the finished world."""
@@ -255,5 +324,6 @@ class SceneBuilder:
         self.spec.visual.quality.numslices = 20
         self.spec.visual.quality.numstacks = 10
         poses = {name: np.asarray(pose, dtype=np.float64) for name, pose in goals.items()}
-        return World(self.name, self.seed, self.spec, np.asarray(start, dtype=np.float64), poses,
-                     (x_min, y_min, x_max, y_max))
+        return World(
+            self.name, self.seed, self.spec, np.asarray(start, dtype=np.float64), poses, (x_min, y_min, x_max, y_max)
+        )

@@ -12,7 +12,13 @@ from axon_sim.worlds.builder import SceneBuilder
 
 Rgb = tuple[float, float, float]
 LIDAR_BAND_M = (0.19, 0.07)  # underside and height of a stretcher that the lidar meets also when the base pitches
-FABRICS: tuple[Rgb, ...] = ((0.33, 0.45, 0.50), (0.62, 0.40, 0.32), (0.42, 0.47, 0.36), (0.52, 0.50, 0.56), (0.70, 0.62, 0.50))
+FABRICS: tuple[Rgb, ...] = (
+    (0.33, 0.45, 0.50),
+    (0.62, 0.40, 0.32),
+    (0.42, 0.47, 0.36),
+    (0.52, 0.50, 0.56),
+    (0.70, 0.62, 0.50),
+)
 WOODS: tuple[Rgb, ...] = ((0.62, 0.43, 0.27), (0.74, 0.58, 0.40), (0.42, 0.29, 0.20), (0.80, 0.70, 0.56))
 
 
@@ -36,7 +42,9 @@ def table(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tupl
     part.box((length, width, 0.035), (0.0, 0.0, height - 0.035), wood)
     for sx in (-1, 1):
         for sy in (-1, 1):
-            part.box((0.05, 0.05, height - 0.035), (sx * (0.5 * length - 0.045), sy * (0.5 * width - 0.045), 0.0), metal)
+            part.box(
+                (0.05, 0.05, height - 0.035), (sx * (0.5 * length - 0.045), sy * (0.5 * width - 0.045), 0.0), metal
+            )
     part.box((length - 0.04, width - 0.04, LIDAR_BAND_M[1]), (0.0, 0.0, LIDAR_BAND_M[0]), wood)
 
 
@@ -97,8 +105,9 @@ def shelf(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tupl
     part.box((depth, width, 0.022), (0.0, 0.0, height - 0.022), wood)
 
 
-def cabinet(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tuple[float, float, float],
-            doors: int = 2) -> None:
+def cabinet(
+    b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tuple[float, float, float], doors: int = 2
+) -> None:
     """A closed cabinet of depth, width, height with doors and handles at +x."""
     depth, width, height = size
     wood, metal = pick_wood(b), b.material("handle", (0.7, 0.7, 0.72), specular=0.6)
@@ -107,7 +116,9 @@ def cabinet(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tu
     for index in range(doors):
         center = (index + 0.5) * width / doors - 0.5 * width
         part.box((0.012, width / doors - 0.015, height - 0.08), (0.5 * depth + 0.006, center, 0.05), wood, solid=False)
-        part.box((0.02, 0.015, 0.12), (0.5 * depth + 0.02, center + 0.35 * width / doors, 0.55 * height), metal, solid=False)
+        part.box(
+            (0.02, 0.015, 0.12), (0.5 * depth + 0.02, center + 0.35 * width / doors, 0.55 * height), metal, solid=False
+        )
 
 
 def kitchen_counter(b: SceneBuilder, name: str, x: float, y: float, yaw: float, length: float) -> None:
@@ -181,14 +192,19 @@ def plant(b: SceneBuilder, name: str, x: float, y: float, height: float = 0.9) -
 
 def floor_lamp(b: SceneBuilder, name: str, x: float, y: float) -> None:
     """A lamp on a pole with a heavy foot that the lidar meets."""
-    metal, shade = b.material("lamp_metal", (0.25, 0.24, 0.23)), b.material("lamp_shade", (0.98, 0.92, 0.76), emission=0.5)
+    metal, shade = (
+        b.material("lamp_metal", (0.25, 0.24, 0.23)),
+        b.material("lamp_shade", (0.98, 0.92, 0.76), emission=0.5),
+    )
     part = b.fixed(name, x, y)
     part.cylinder(0.15, 0.03, (0.0, 0.0, 0.0), metal)
     part.cylinder(0.03, 1.35, (0.0, 0.0, 0.03), metal)
     part.cylinder(0.18, 0.28, (0.0, 0.0, 1.35), shade)
 
 
-def carton(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tuple[float, float, float], z: float = 0.0) -> None:
+def carton(
+    b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tuple[float, float, float], z: float = 0.0
+) -> None:
     """A cardboard box."""
     look = b.textured("cardboard", textures.cardboard(b.rng), solid=True)
     b.fixed(name, x, y, yaw, z).box(size, (0.0, 0.0, 0.0), look)
@@ -220,7 +236,10 @@ def loose_box(b: SceneBuilder, x: float, y: float, z: float, yaw: float) -> None
 
 def loose_cup(b: SceneBuilder, x: float, y: float, z: float) -> None:
     """A cup, solid to contact, with a handle and a dark inside to the eye."""
-    look, dark = b.material(b.unique("cup_paint"), _bright(b), specular=0.5), b.material("cup_inside", (0.20, 0.12, 0.07))
+    look, dark = (
+        b.material(b.unique("cup_paint"), _bright(b), specular=0.5),
+        b.material("cup_inside", (0.20, 0.12, 0.07)),
+    )
     part = b.loose("cup", x, y, z, mass_kg=0.2, yaw=float(b.rng.uniform(-1.0, 1.0)))
     part.cylinder(0.038, 0.09, (0.0, 0.0, 0.0), look)
     part.cylinder(0.033, 0.002, (0.0, 0.0, 0.0892), dark, solid=False)

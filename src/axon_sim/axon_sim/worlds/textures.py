@@ -90,8 +90,14 @@ def books(rng: Rng, width: int = 256, height: int = 64) -> np.ndarray:
     x = 0
     while x < width:
         thick, tall = int(rng.integers(7, 17)), int(rng.integers(int(0.6 * height), int(0.95 * height)))
-        color = np.array(cv2.cvtColor(np.uint8([[[rng.integers(180), rng.integers(60, 190), rng.integers(90, 230)]]]),
-                                      cv2.COLOR_HSV2RGB)[0, 0]) / 255.0
+        color = (
+            np.array(
+                cv2.cvtColor(
+                    np.uint8([[[rng.integers(180), rng.integers(60, 190), rng.integers(90, 230)]]]), cv2.COLOR_HSV2RGB
+                )[0, 0]
+            )
+            / 255.0
+        )
         image[height - tall :, x : x + thick - 1] = color
         image[height - tall + 8 : height - tall + 12, x + 1 : x + thick - 2] = np.clip(color * 1.5, 0.0, 1.0)
         x += thick

@@ -4,6 +4,8 @@
 The seed decides the width of the aisles, the load of the racks, and what stands about.
 """
 
+import itertools
+
 import numpy as np
 
 from axon_sim.worlds import furniture as fur
@@ -27,7 +29,7 @@ def make_warehouse(seed: int) -> World:
     rows = [1.0, 1.0 + RACK_DEPTH_M + aisle, 1.0 + 2.0 * (RACK_DEPTH_M + aisle)]
     for y in rows:
         _rack(b, y)
-    aisles = [0.5 * (low + high) for low, high in zip(rows, rows[1:], strict=False)]
+    aisles = [0.5 * (low + high) for low, high in itertools.pairwise(rows)]
     for y in aisles:
         _marking(b, y)
     _packing(b)
@@ -47,8 +49,12 @@ def _hall(b: SceneBuilder) -> None:
     paint = b.textured("hall_wall", textures.plaster(b.rng, (0.80, 0.82, 0.83)), solid=True)
     band = b.material("hall_band", (0.20, 0.36, 0.55))
     wall = b.fixed("wall")
-    for start, stop in (((0, 0), (LENGTH_M, 0)), ((0, DEPTH_M), (LENGTH_M, DEPTH_M)),
-                        ((0, 0), (0, DEPTH_M)), ((LENGTH_M, 0), (LENGTH_M, DEPTH_M))):
+    for start, stop in (
+        ((0, 0), (LENGTH_M, 0)),
+        ((0, DEPTH_M), (LENGTH_M, DEPTH_M)),
+        ((0, 0), (0, DEPTH_M)),
+        ((LENGTH_M, 0), (LENGTH_M, DEPTH_M)),
+    ):
         b.wall(wall, start, stop, paint, height=2.8)
         b.wall(wall, start, stop, band, height=0.5, z=0.0, thickness=0.11)
     gate = b.material("gate", (0.72, 0.74, 0.76), specular=0.3)
@@ -110,8 +116,14 @@ def _packing(b: SceneBuilder) -> None:
     fur.loose_can(b, 0.98, 8.05, 0.721)
     for _ in range(int(b.rng.integers(2, 5))):
         edge = float(b.rng.uniform(0.30, 0.5))
-        fur.carton(b, "carton", float(b.rng.uniform(0.5, 1.6)), float(b.rng.uniform(5.3, 6.3)),
-                   float(b.rng.uniform(-0.7, 0.7)), (edge, 0.8 * edge, float(b.rng.uniform(0.3, 0.5))))
+        fur.carton(
+            b,
+            "carton",
+            float(b.rng.uniform(0.5, 1.6)),
+            float(b.rng.uniform(5.3, 6.3)),
+            float(b.rng.uniform(-0.7, 0.7)),
+            (edge, 0.8 * edge, float(b.rng.uniform(0.3, 0.5))),
+        )
     hazard = b.textured("hazard", textures.stripes((0.95, 0.78, 0.10), (0.08, 0.08, 0.08)), solid=True)
     for y in (0.35, 2.85):
         b.fixed("bollard", 0.5, y).box((0.16, 0.16, 0.9), (0.0, 0.0, 0.0), hazard)
