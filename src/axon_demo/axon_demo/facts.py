@@ -73,12 +73,16 @@ def _drift_m(log: RunLog) -> float:
     return float(np.linalg.norm(believed - log.truth.pose_at(last_s)[:2]))
 
 
-def node_rows(log: RunLog) -> list[dict[str, str]]:
-    """A row a node: what its diagnostics said of its CPU, rates, latency and drops, and the worst of its words."""
-    return [_node_row(name, statuses) for name, statuses in sorted(log.nodes.items())]
+def node_rows(log: RunLog, since_s: float = 0.0) -> list[dict[str, str]]:
+    """A row a node: what its diagnostics said of its CPU, rates, latency and drops, and the worst of its words.
+
+    Only what was said from `since_s` on counts: while a system starts, nodes miss each other.
+    """
+    return [_node_row(name, statuses, since_s) for name, statuses in sorted(log.nodes.items())]
 
 
-def _node_row(name: str, statuses: list[NodeStatus]) -> dict[str, str]:
+def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict[str, str]:
+    statuses = [status for status in all_statuses if status.time_s >= since_s] or all_statuses
     last = statuses[-1].values
     worst = max(statuses, key=lambda status: status.level)
     loads = [float(status.values["cpu_percent"]) for status in statuses if "cpu_percent" in status.values]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from axon_core.timing import RateMeter
 from axon_ros import BadInput, SkillNode, node_main
 from cv_bridge import CvBridge, CvBridgeError
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -39,6 +40,7 @@ class RecorderNode(SkillNode):
         self._due_ns: dict[str, int] = {}
         self._early: list[tuple[Channel, bytes]] = []
         self._bridge = CvBridge()
+        self._rate = RateMeter()
 
     def on_start(self) -> None:
         self.timer(_LOOK_FOR_TOPICS_S, self._look_for_topics, steady=True)
@@ -51,6 +53,11 @@ class RecorderNode(SkillNode):
 
     def on_unload(self) -> None:
         self._recording.close()
+
+    def status_values(self) -> dict[str, str]:
+        if self.state == "unconfigured":
+            return {}
+        return {"rate_in_hz": f"{self._rate.rate_hz:.2f}", "recorded": str(self._rate.count), "topics": str(len(self._readers))}
 
     def _look_for_topics(self) -> None:
         known = dict(self.get_topic_names_and_types())
@@ -116,6 +123,7 @@ class RecorderNode(SkillNode):
         for early in self._early:
             self._recording.write(*early, now_ns)
         self._early.clear()
+        self._rate.tick()
         self._recording.write(channel, data, now_ns)
 
 

@@ -25,6 +25,9 @@ _MOST_POINTS = 700
 _MOST_PLANS = 60
 _MOST_COMPLAINTS = 40
 _LONG_MAP_RATIO = 1.6
+_MAP_MARGIN_M = 0.5
+_SETTLED_AFTER_S = 1.0
+_ERROR = 40  # rcl_interfaces/msg/Log
 _INK_BGR = (105, 92, 84)
 _COST_BGR = (196, 92, 150)
 
@@ -51,8 +54,8 @@ def write_report(
         tiles=_tiles(summary),
         goals=_goals(summary),
         facts=_facts(summary),
-        nodes=node_rows(log),
-        complaints=_complaints(log),
+        nodes=node_rows(log, _started_s(summary, log) + _SETTLED_AFTER_S),
+        complaints=_complaints(log, _started_s(summary, log)),
         video=_data_uri(video.read_bytes(), "video/webm") if video else None,
         data=_script_json({"map": _map(log, summary, scene), "charts": _charts(log, clearance_m)}),
     )
@@ -118,13 +121,19 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(label, f"{summary[key]:g}" if isinstance(summary[key], float) else str(summary[key])) for key, label in names.items() if key in summary]
 
 
-def _complaints(log: RunLog) -> list[dict[str, str]]:
-    first_s = log.span_s[0]
+def _started_s(summary: Mapping[str, Any], log: RunLog) -> float:
+    return float(summary.get("started_s", log.span_s[0]))
+
+
+def _complaints(log: RunLog, since_s: float) -> list[dict[str, str]]:
+    """Warnings of the mission, errors of the start-up too."""
     rows = []
-    for stamped in log.complaints[:_MOST_COMPLAINTS]:
+    for stamped in log.complaints:
         name, level, text = stamped.value
-        rows.append({"time": f"{stamped.time_s - first_s:.1f}", "node": name, "level": "ERROR" if level > 30 else "WARN", "text": text})
-    return rows
+        if level >= _ERROR or stamped.time_s >= since_s:
+            time = f"{stamped.time_s - log.span_s[0]:.1f}"
+            rows.append({"time": time, "node": name, "level": "ERROR" if level >= _ERROR else "WARN", "text": text})
+    return rows[:_MOST_COMPLAINTS]
 
 
 # --- the map --------------------------------------------------------------------------------------------------------
@@ -133,10 +142,12 @@ def _complaints(log: RunLog) -> list[dict[str, str]]:
 def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
     grid = scene.obstacles
     height, width = np.asarray(grid.data.shape) * grid.resolution_m
+    view = _view(log, grid, _goals(summary))
     goals = [{"name": goal["name"], "x": goal["x_m"], "y": goal["y_m"], "reached": goal["reached"]} for goal in _goals(summary)]
     return {
         "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
-        "upright": bool(height < _LONG_MAP_RATIO * width),
+        "view": _rounded(view),
+        "upright": bool(view[3] < _LONG_MAP_RATIO * view[2]),
         "obstacles": _png(_obstacle_pixels(grid)),
         "costmap": _costmap(log),
         "truth": _track(log.truth, log.span_s[0]),
@@ -145,6 +156,17 @@ def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any
         "goals": goals,
         "footprint": _rounded(scene.footprint.vertices_m),
     }
+
+
+def _view(log: RunLog, grid: Grid, goals: Sequence[Mapping[str, Any]]) -> list[float]:
+    """x, y, width, height of the part of the world where something is."""
+    parts = [grid.centers_of(np.argwhere(grid.data == OCCUPIED)), log.truth.poses[:, :2]]
+    parts += [np.array([[goal["x_m"], goal["y_m"]]]) for goal in goals]
+    points = np.concatenate([part.reshape(-1, 2) for part in parts])
+    if not len(points):
+        points = np.asarray(grid.origin_m)[None]
+    low, high = points.min(axis=0) - _MAP_MARGIN_M, points.max(axis=0) + _MAP_MARGIN_M
+    return [*low, *(high - low)]
 
 
 def _obstacle_pixels(grid: Grid) -> NDArray[np.uint8]:
@@ -231,7 +253,7 @@ def _charts(log: RunLog, clearance_m: FloatArray) -> list[dict[str, Any]]:
 
 def _series(label: str, times_s: FloatArray, values: FloatArray, style: str) -> dict[str, Any]:
     rows = np.column_stack([times_s, values])
-    rows = _thin(rows[np.isfinite(rows).all(axis=1)])
+    rows = _thin(rows[np.isfinite(rows).all(axis=1) & (times_s >= 0.0)])
     return {"label": label, "style": style, "points": _rounded(rows)}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -113,7 +114,7 @@ def iterate_messages(path: Path) -> Iterator[tuple[str, str, float, bytes]]:
                 yield channel.topic, schema.name, 1e-9 * message.log_time, message.data
         except InvalidMagic as error:
             raise ValueError(f"{path} is not an MCAP file") from error
-        except EndOfFile:  # the writer was killed: what comes before is whole
+        except (EndOfFile, struct.error):  # the writer was killed, or still writes: what comes before is whole
             return
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,8 @@ def write_video(log: RunLog, world: World, path: Path, progress: Callable[[float
     speedup = next((one for one in _SPEEDUPS if duration_s * _FPS / one <= _MAX_FRAMES), _SPEEDUPS[-1])
     shots = list(_shots(log, speedup))
     stage = _Stage(log, world)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), _FPS, (_WIDTH, _HEIGHT))
+    with _silent_stderr():  # OpenCV calls the codec's tag unsupported in WebM, and then writes it rightly
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), _FPS, (_WIDTH, _HEIGHT))
     try:
         if not writer.isOpened():
             raise RuntimeError("this OpenCV cannot write WebM (VP8)")
@@ -58,6 +61,19 @@ def write_video(log: RunLog, world: World, path: Path, progress: Callable[[float
         writer.release()
         stage.close()
     return speedup
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keeps what a C library writes to stderr from the terminal."""
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _shots(log: RunLog, speedup: int) -> Iterator[Shot]:
