@@ -10,7 +10,8 @@ set -euo pipefail
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$HERE/find_python.sh"
 
-has_library() { ldconfig -p 2>/dev/null | grep -q -F "$1" || /sbin/ldconfig -p 2>/dev/null | grep -q -F "$1"; }
+# Not grep -q: it stops reading at the first match, and under pipefail ldconfig's broken pipe would count as "missing".
+has_library() { PATH="$PATH:/sbin" ldconfig -p | grep -F "$1" >/dev/null; }
 
 has_python_headers() {
     local python include
@@ -63,17 +64,16 @@ install() {
         echo "axon: needs what Debian calls ${packages[*]}; install these with this system's package manager" >&2
         return 1
     fi
-    apt=(apt-get)
+    apt=(env DEBIAN_FRONTEND=noninteractive apt-get)
     if [ "$(id -u)" != 0 ]; then
         if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null && ! [ -t 0 ]; then
             echo "axon: these system packages are missing; as root, run:" >&2
             echo "    apt-get update && apt-get install -y --no-install-recommends ${packages[*]}" >&2
             return 1
         fi
-        apt=(sudo apt-get)
+        apt=(sudo "${apt[@]}")
     fi
     echo "axon: installing ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
     "${apt[@]}" update -q >/dev/null
     "${apt[@]}" install -q -y --no-install-recommends "${packages[@]}" >/dev/null
 }
