@@ -240,7 +240,7 @@ class Simulator:
         self.model.actuator_forcerange[self._actuators["gripper"]] = self.gripper.max_force_n * np.array([-1.0, 1.0])
 
     def _due(self, rate_hz: float) -> bool:
-        return self._ticks % max(round(1.0 / (rate_hz * TICK_S)), 1) == 0
+        return self._ticks % _ticks_between(rate_hz) == 0
 
     def _measure(self, render: bool) -> Readings:
         config, values = self.config, {}
@@ -255,11 +255,16 @@ class Simulator:
     def _measure_state(self) -> dict:
         truth = self.truth()
         wheel_angles = self.data.qpos[self._wheel_angles_at]
+        interval_s = TICK_S * _ticks_between(self.config.state_rate_hz)
         return {
-            "odometry": self._odometry.measure(wheel_angles, float(truth.pose[2]), 1.0 / self.config.state_rate_hz),
+            "odometry": self._odometry.measure(wheel_angles, float(truth.pose[2]), interval_s),
             "imu": self._imu.measure(self.data),
             "joints": self._encoders.measure(self.data),
             "touch": measure_touch(self.model, self.data),
             "truth": truth,
             "contacts": self._contacts.report(),
         }
+
+
+def _ticks_between(rate_hz: float) -> int:
+    return max(round(1.0 / (rate_hz * TICK_S)), 1)
