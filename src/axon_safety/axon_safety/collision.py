@@ -14,8 +14,6 @@ import math
 import numpy as np
 from numba import njit
 
-from axon_core.arrays import FloatArray
-
 KEEP = 0.995
 """What is already nearer than the margin may come nearer by this factor at most: near contact is never approached."""
 CREEP_MPS = 0.2
@@ -26,12 +24,14 @@ _REST = 1e-6
 _ROUNDING_M = 1e-6
 
 
-def box_distances(points: FloatArray, box: FloatArray) -> FloatArray:
+@njit(cache=True)
+def box_distances(points, box):
     """Signed distance (N,) of points (N, 2) from the box (3,) = half length, half width, centre x; negative inside."""
-    out_x = np.abs(points[:, 0] - box[2]) - box[0]
-    out_y = np.abs(points[:, 1]) - box[1]
-    outside = np.hypot(np.maximum(out_x, 0.0), np.maximum(out_y, 0.0))
-    return outside + np.minimum(np.maximum(out_x, out_y), 0.0)
+    distances = np.empty(points.shape[0])
+    for i in range(points.shape[0]):
+        out_x, out_y = abs(points[i, 0] - box[2]) - box[0], abs(points[i, 1]) - box[1]
+        distances[i] = math.hypot(out_x, out_y) if out_x > 0.0 and out_y > 0.0 else max(out_x, out_y)
+    return distances
 
 
 @njit(cache=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axon_core.config import check_config, param
-from axon_core.motion import MotionLimits
 
 
 @dataclass(frozen=True)
@@ -71,14 +70,3 @@ class SafetyConfig:
         check_config(self)
         if not self.sources or len(set(self.sources)) != len(self.sources):
             raise ValueError(f"sources = {self.sources}: expected at least one name, each once")
-
-    @property
-    def limits(self) -> MotionLimits:
-        return MotionLimits(
-            self.max_speed_mps,
-            self.max_reverse_mps,
-            self.max_turn_radps,
-            self.max_accel_mps2,
-            self.max_decel_mps2,
-            self.max_turn_accel_radps2,
-        )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
+from numba import njit
 
-from axon_core.arrays import BoolArray, FloatArray
+from axon_core.arrays import FloatArray, IntArray
 from axon_core.geometry import se2_apply, se2_compose, se2_inverse
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
@@ -56,28 +56,18 @@ class LocalObstacles:
 
     def see(self, scan: Scan, stamp_s: float, base_T_laser: FloatArray) -> None:
         """Take a scan that was measured at stamp_s; what it looks through is forgotten, what it cannot see is kept."""
-        track_T_laser = se2_compose(self._pose_at(stamp_s), base_T_laser)
-        points = _near_as_hits(scan).points()
-        seen = se2_apply(track_T_laser, points[np.hypot(points[:, 0], points[:, 1]) < self.reach_m])
+        laser = se2_compose(self._pose_at(stamp_s), base_T_laser)
         if not self._started:
             self._kept = self._unseen_rim(scan, base_T_laser, stamp_s)
             self._started = True
-        self._remember(stamp_s)
-        self._kept = self._kept[~_looked_through(scan, se2_apply(se2_inverse(track_T_laser), self._kept[:, :2]))]
-        self._seen = seen
+        geometry = (scan.angle_min_rad, scan.angle_increment_rad, scan.range_min_m, scan.range_max_m)
+        limits = (stamp_s, self.memory_radius_m, self.memory_s)
+        self._kept = _still_hidden(self._kept, self._seen, scan.ranges_m, geometry, laser, limits)[-_MAX_REMEMBERED:]
+        self._seen = _hits(scan.ranges_m, geometry, laser, self.reach_m)
 
     def points(self) -> FloatArray:
         """All obstacle points (N, 2) in the base frame now."""
-        everything = np.vstack([self._seen, self._kept[:, :2]])
-        return se2_apply(se2_inverse(self._track[-1][1]), everything)
-
-    def _remember(self, stamp_s: float) -> None:
-        """Move the last scan's points into the memory, and drop what is old or far."""
-        recent = np.column_stack([self._seen, np.full(len(self._seen), stamp_s)])
-        kept = np.vstack([self._kept, recent])
-        here = self._track[-1][1][:2]
-        near = np.hypot(kept[:, 0] - here[0], kept[:, 1] - here[1]) < self.memory_radius_m
-        self._kept = kept[near & (kept[:, 2] >= stamp_s - self.memory_s)][-_MAX_REMEMBERED:]
+        return _seen_from(self._track[-1][1], self._seen, self._kept)
 
     def _pose_at(self, stamp_s: float) -> FloatArray:
         """Pose on the track at a time, between its samples in proportion, beyond its ends the nearest."""
@@ -114,28 +104,77 @@ def _composed(pose: FloatArray, step: FloatArray) -> FloatArray:
     return made
 
 
-def _near_as_hits(scan: Scan) -> Scan:
-    """-inf says "something nearer than I can measure" (REP-117): held for a hit at the nearest range."""
-    too_near = np.isneginf(scan.ranges_m)
-    return (
-        replace(scan, ranges_m=np.where(too_near, np.float32(scan.range_min_m), scan.ranges_m))
-        if too_near.any()
-        else scan
-    )
-
-
-def _ray_index(scan: Scan, points: FloatArray) -> np.ndarray:
+def _ray_index(scan: Scan, points: FloatArray) -> IntArray:
     """Nearest ray (N,) for points (N, 2) in the scanner's frame; -1 outside its field of view."""
-    bearing = np.arctan2(points[:, 1], points[:, 0]) - scan.angle_min_rad
-    full_turn = math.copysign(2.0 * math.pi, scan.angle_increment_rad)
-    index = np.round(np.mod(bearing, full_turn) / scan.angle_increment_rad).astype(int)
-    return np.where(index < len(scan.ranges_m), index, -1)
+    rays = len(scan.ranges_m)
+    rows = [_ray_of(x, y, scan.angle_min_rad, scan.angle_increment_rad, rays) for x, y in points]
+    return np.array(rows, dtype=np.intp)
 
 
-def _looked_through(scan: Scan, points: FloatArray) -> BoolArray:
-    """Mask (N,) of points at or before what the scan measured on their bearing: seen anew, or no longer there."""
-    ray = _ray_index(scan, points)
-    measured = scan.ranges_m[np.maximum(ray, 0)]
-    distance = np.hypot(points[:, 0], points[:, 1])
-    reached = measured >= np.maximum(distance - _SEE_THROUGH_M, scan.range_min_m)  # False for NaN
-    return (ray >= 0) & (distance >= scan.range_min_m) & reached
+@njit(cache=True)
+def _ray_of(x, y, angle_min, increment, rays):
+    bearing = (math.atan2(y, x) - angle_min) * math.copysign(1.0, increment)
+    ray = round((bearing % (2.0 * math.pi)) / abs(increment))
+    return ray if ray < rays else -1
+
+
+@njit(cache=True)
+def _hits(ranges, geometry, laser, reach):
+    """Points (M, 2) of a scan nearer than reach, moved by the scanner's pose.
+
+    -inf says "something nearer than I can measure" (REP-117): held for a hit at the nearest range.
+    """
+    angle_min, increment, range_min, range_max = geometry
+    points = np.empty((ranges.shape[0], 2))
+    count = 0
+    for ray in range(ranges.shape[0]):
+        distance = range_min if ranges[ray] == -np.inf else ranges[ray]
+        if range_min <= distance <= min(range_max, reach):
+            angle = laser[2] + angle_min + ray * increment
+            points[count, 0] = laser[0] + distance * math.cos(angle)
+            points[count, 1] = laser[1] + distance * math.sin(angle)
+            count += 1
+    return points[:count].copy()
+
+
+@njit(cache=True)
+def _still_hidden(kept, seen, ranges, geometry, laser, limits):
+    """What of the memory (N, 3) and the last scan's points (M, 2) the new scan does not show, unless old or far."""
+    stamp, radius, memory = limits
+    left = np.empty((kept.shape[0] + seen.shape[0], 3))
+    count = 0
+    for i in range(left.shape[0]):
+        remembered = i < kept.shape[0]
+        point = kept[i] if remembered else seen[i - kept.shape[0]]
+        when = point[2] if remembered else stamp
+        dx, dy = point[0] - laser[0], point[1] - laser[1]
+        if (
+            dx * dx + dy * dy < radius * radius
+            and when >= stamp - memory
+            and not _looked_at(dx, dy, ranges, geometry, laser)
+        ):
+            left[count, 0], left[count, 1], left[count, 2] = point[0], point[1], when
+            count += 1
+    return left[:count].copy()
+
+
+@njit(cache=True)
+def _looked_at(dx, dy, ranges, geometry, laser):
+    """Was the point (offset from the scanner) at or before what was measured on its bearing: seen anew, or gone?"""
+    angle_min, increment, range_min, _ = geometry
+    distance = math.hypot(dx, dy)
+    cos, sin = math.cos(laser[2]), math.sin(laser[2])
+    ray = _ray_of(cos * dx + sin * dy, cos * dy - sin * dx, angle_min, increment, ranges.shape[0])
+    return ray >= 0 and distance >= range_min and ranges[ray] >= max(distance - _SEE_THROUGH_M, range_min)
+
+
+@njit(cache=True)
+def _seen_from(pose, seen, kept):
+    """Both kinds of points (M, 2) and (N, 3) in the frame of a pose: (M + N, 2)."""
+    cos, sin = math.cos(pose[2]), math.sin(pose[2])
+    points = np.empty((seen.shape[0] + kept.shape[0], 2))
+    for i in range(points.shape[0]):
+        point = seen[i] if i < seen.shape[0] else kept[i - seen.shape[0]]
+        dx, dy = point[0] - pose[0], point[1] - pose[1]
+        points[i, 0], points[i, 1] = cos * dx + sin * dy, cos * dy - sin * dx
+    return points

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from axon_core.arrays import FloatArray
-from axon_core.motion import Twist2, check_twist, clip_twist
+from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan
 from axon_safety.arbiter import Arbiter
 from axon_safety.collision import box_distances, brake, ramp, stays_clear
@@ -99,7 +99,7 @@ class Shield:
         fault = fault or self._stale(t_s, known)
         points, distances = self._near_points()
         now = self._present(moving)
-        target = Twist2() if fault else clip_twist(wanted._replace(vy_mps=0.0), self.config.limits)
+        target = Twist2() if fault else self._within_speeds(wanted)
         chosen, obstructed = self._admissible(points, distances, np.array(now), target, dt_s)
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
         self._last, self._last_s = chosen, t_s
@@ -145,6 +145,11 @@ class Shield:
         if self._scan is None or t_s - self._scan_s > self.config.scan_timeout_s:
             return STALE_SCAN
         return "" if odometry_known else STALE_ODOMETRY
+
+    def _within_speeds(self, wanted: Twist2) -> Twist2:
+        config = self.config
+        forward = min(max(wanted.vx_mps, -config.max_reverse_mps), config.max_speed_mps)
+        return Twist2(forward, 0.0, min(max(wanted.wz_radps, -config.max_turn_radps), config.max_turn_radps))
 
     def _present(self, velocity: Twist2) -> tuple[float, float]:
         """Forward speed to reckon with: the measured or the commanded one, whichever is faster; measured turning."""
@@ -203,9 +208,13 @@ class Shield:
         )
 
     def _limit_name(self, wanted: Twist2, target: Twist2, chosen: tuple[float, float]) -> str:
-        if not np.allclose(chosen, (target.vx_mps, target.wz_radps), atol=1e-6):
+        if _differ(chosen, (target.vx_mps, target.wz_radps)):
             return ACCELERATION
-        return NOTHING if np.allclose(target, wanted, atol=1e-6) else SPEED
+        return SPEED if _differ(target, wanted) else NOTHING
+
+
+def _differ(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return any(abs(a - b) > 1e-6 for a, b in zip(one, other, strict=True))
 
 
 def _box_of(config: SafetyConfig) -> FloatArray:
