@@ -22,7 +22,6 @@ from setup_workspace import Setup, SetupError, check_distribution
 from workspace import WHEELS, State, Workspace, detect_ground
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NOT_IN_ENVIRON = {"AMENT_PREFIX_PATH", "ROS_DISTRO", "AXON_SKIP_SETUP", "AXON_PYTHON", "VIRTUAL_ENV"}
 
 # Stands in for .venv/bin/python. It notes its arguments in `calls`, and hangs with a child that ignores SIGINT, as a
@@ -74,7 +73,7 @@ def checkout(tmp_path: Path) -> Path:
     python.write_text(textwrap.dedent(FAKE_PYTHON).lstrip().format(root=root))
     python.chmod(0o755)
     (root / ".axon").mkdir()
-    (root / ".axon" / "venv_of").write_text(f"{root} {WHEELS} {PYTHON}")
+    (root / ".axon" / "venv_of").write_text(f"{root} {WHEELS}")
     return root
 
 
@@ -296,7 +295,7 @@ def test_distribution_that_lacks_packages_names_rosdep(tmp_path: Path):
 
 def test_state_of_another_place_does_not_count(checkout: Path):
     workspace = Workspace(checkout, {})
-    workspace.save_state(State(str(checkout), WHEELS, PYTHON, {"base": "x"}))
+    workspace.save_state(State(str(checkout), WHEELS, {"base": "x"}))
     assert workspace.load_state().requirements == {"base": "x"}
     moved = checkout.rename(checkout.parent / "moved")
     assert Workspace(moved, {}).load_state() == State()

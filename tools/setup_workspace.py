@@ -62,9 +62,9 @@ class Setup:
             raise SetupError("the system packages above are missing; install them, then run ./axon setup again")
 
     def make_venv(self) -> None:
-        """Make .venv, anew if it belongs to another ground, place or Python, or is half made."""
+        """Make .venv, anew if it belongs to another ground or place, is half made, or its Python is gone."""
         workspace = self.workspace
-        if self.state.root and self.state.python == _version() and _works(workspace.python):
+        if self.state.root and _works(workspace.python):
             return
         check_free_space(workspace.root)
         made_for = workspace.state_dir / "venv_of"
@@ -76,10 +76,10 @@ class Setup:
                 command.append("--system-site-packages")
             self._run("virtual environment", [command])
             made_for.write_text(self._venv_id(), encoding="utf-8")
-        self.state = State(str(workspace.root), workspace.ground.name, _version())
+        self.state = State(str(workspace.root), workspace.ground.name)
 
     def _venv_id(self) -> str:
-        return f"{self.workspace.root} {self.workspace.ground.name} {_version()}"
+        return f"{self.workspace.root} {self.workspace.ground.name}"
 
     def install_base(self) -> None:
         """ROS wheels, NumPy and colcon: what a message package needs to be built."""
@@ -322,10 +322,6 @@ def only_one(workspace: Workspace, console: Console) -> Iterator[None]:
             console.say("another ./axon is setting up this checkout; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _version() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _works(python: Path) -> bool:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,7 +93,6 @@ class State:
 
     root: str = ""
     ground: str = ""
-    python: str = ""
     requirements: dict[str, str] = field(default_factory=dict)  # group -> fingerprint
     packages: dict[str, str] = field(default_factory=dict)  # package -> fingerprint
 
@@ -175,7 +173,7 @@ class Workspace:
 
 def fingerprint_files(files: Iterable[Path]) -> str:
     """Hash of the contents of `files`, comments left out."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    digest = hashlib.sha256()
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()
         digest.update("\n".join(line for line in lines if not line.startswith("#")).encode())
