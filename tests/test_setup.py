@@ -233,10 +233,10 @@ def test_run_passes_on_exit_code_and_arguments():
     assert result.returncode == 7 and result.stdout.strip() == str(["a b", "$HOME"])
 
 
-def test_environment_is_complete_without_home(tmp_path: Path):
+def test_environment_is_complete_without_home():
     environ = {k: v for k, v in outside().items() if k not in {"HOME", "DISPLAY", "MUJOCO_GL"}}
     names = ["HOME", "MUJOCO_GL", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE", "AMENT_PREFIX_PATH"]
-    script = f"import json, os; print(json.dumps([os.environ.get(n) for n in {names}]))"
+    script = f"import json, os, rclpy; rclpy.init(); print(json.dumps([os.environ.get(n) for n in {names}]))"
     command = [ROOT / "axon", "run", "python", "-c", script]
     result = subprocess.run(command, env=environ | {"AXON_SKIP_SETUP": "1"}, capture_output=True, text=True, timeout=60)
     home, backend, discovery, profile, prefixes = json.loads(result.stdout)

@@ -3,7 +3,10 @@
 
 export AXON_ROOT
 AXON_STATE="$AXON_ROOT/.axon"
-export HOME="${HOME:-$AXON_STATE/home}"                 # without HOME rclpy.init fails
+if [ -z "${HOME:-}" ]; then                             # without HOME rclpy.init fails
+    export HOME="$AXON_STATE/home"
+    mkdir -p "$HOME"
+fi
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 export NUMBA_CACHE_DIR="${NUMBA_CACHE_DIR:-$AXON_STATE/numba}"
 
