@@ -22,6 +22,7 @@ _STEP_M = 0.025
 _MAX_STEP_S = 0.05
 _REST = 1e-6
 _ROUNDING_M = 1e-6
+_CORE_M = 0.05
 
 
 @njit(cache=True)
@@ -104,6 +105,20 @@ def _too_near(points, distances, x, y, yaw, margin, box):
         if out_x >= margin or out_y >= margin:
             continue
         distance = math.hypot(out_x, out_y) if out_x > 0.0 and out_y > 0.0 else max(out_x, out_y)
-        if distance < min(margin, distances[i] * (KEEP if distances[i] > 0.0 else 1.0) - _ROUNDING_M):
+        if distances[i] > 0.0:
+            if distance < min(margin, KEEP * distances[i] - _ROUNDING_M):
+                return True
+        elif distance < margin and _depth_m(out_x, out_y) > _depth_of(points[i], box) + _ROUNDING_M:
             return True
     return False
+
+
+@njit(cache=True)
+def _depth_of(point, box):
+    return _depth_m(abs(point[0] - box[2]) - box[0], abs(point[1]) - box[1])
+
+
+@njit(cache=True)
+def _depth_m(out_x, out_y):
+    """How near a point at the outline, or in it, is to a core well inside: grows with every way of pressing on."""
+    return -math.hypot(max(0.0, out_x + _CORE_M), max(0.0, out_y + _CORE_M))
