@@ -110,11 +110,12 @@ def check_setup(workspace: Workspace) -> Iterator[Finding]:
 
 def check_transport(workspace: Workspace) -> Iterator[Finding]:
     """What images travel through: the Fast DDS profile, shared memory, UDP buffers."""
-    profile = Path(os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", ""))
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # the second up to Jazzy
+    profile = Path(next((os.environ[name] for name in names if name in os.environ), ""))
     if profile.is_file():
         yield Finding(OK, f"Fast DDS profile {profile}")
     else:
-        remedy = "unset FASTDDS_DEFAULT_PROFILES_FILE, or: git checkout config/fastdds.xml"
+        remedy = f"unset {' '.join(names)}; git checkout config/fastdds.xml"
         yield Finding(FAIL, f"the Fast DDS profile {profile} is not there: camera images will be lost", remedy)
     shm = Path("/dev/shm")
     if not (shm.is_dir() and os.access(shm, os.W_OK)):
