@@ -306,3 +306,37 @@ def test_gripper_opens_to_a_width():
 def test_bad_configs_are_refused(changes, says):
     with pytest.raises(ValueError, match=says):
         SimConfig(**changes)
+
+
+def _can_on_a_table(builder):
+    grey = builder.material("table_grey", (0.5, 0.5, 0.5))
+    builder.fixed("table", 0.60, 0.0).box((0.6, 1.0, 0.6), (0, 0, 0), grey)
+    builder.loose("can", 0.48, 0.06, 0.601, mass_kg=0.2).cylinder(0.033, 0.11, (0, 0, 0), grey)
+
+
+def _reach_down(x_m, y_m, z_m):
+    """Joint angles that put the tool's tip at a point before the robot, pointing straight down (two-link geometry)."""
+    upper, forearm, tool = 0.36, 0.34, 0.168
+    radius, height = math.hypot(x_m - 0.01, y_m), z_m + tool - 0.491
+    distance = math.hypot(radius, height)
+    raised = math.atan2(height, radius) + math.acos((upper**2 + distance**2 - forearm**2) / (2 * upper * distance))
+    bend = math.pi - math.acos((upper**2 + forearm**2 - distance**2) / (2 * upper * forearm))
+    return np.array([math.atan2(y_m, x_m - 0.01), -raised, bend, 0.0, raised - bend + 0.5 * math.pi, 0.0])
+
+
+def test_arm_picks_a_can_from_a_table():
+    simulator = Simulator(empty_world(_can_on_a_table), EXACT)
+    simulator.command_gripper(0.09)
+    simulator.follow_trajectory("arm", Trajectory(np.array([2.0]), np.array([[0.0, -1.9, 1.9, 0.0, 1.57, 0.0]])))
+    run(simulator, 2.2)  # first up, clear of the table's edge
+    for height in (0.80, 0.655):
+        simulator.follow_trajectory("arm", Trajectory(np.array([2.0]), _reach_down(0.48, 0.06, height)[None]))
+        run(simulator, 2.3)
+        np.testing.assert_allclose(simulator.data.body("gripper_tcp").xpos, [0.48, 0.06, height], atol=0.01)
+    simulator.command_gripper(0.0, 30.0)
+    run(simulator, 1.2)
+    assert simulator.gripper_width_m() == pytest.approx(0.066, abs=0.004)
+    simulator.follow_trajectory("arm", Trajectory(np.array([1.5]), _reach_down(0.48, 0.06, 0.80)[None]))
+    run(simulator, 2.5)
+    assert simulator.data.joint("can_free").qpos[2] > 0.601 + 0.12
+    assert simulator.touch().left_n > 1.0 and simulator.touch().right_n > 1.0
