@@ -272,7 +272,7 @@ class SceneBuilder:
 
     def light(self, center: Sequence[float], span_m: float, *, shadows: bool = True) -> None:
         """Light a world of a given extent: a sun with shadows, a weak fill from the other side, and the sky."""
-        brightness, warmth = float(self.rng.uniform(0.42, 0.52)), float(self.rng.uniform(-0.04, 0.06))
+        brightness, warmth = float(self.rng.uniform(0.38, 0.47)), float(self.rng.uniform(-0.04, 0.06))
         color = [brightness * (1.0 + warmth), brightness, brightness * (1.0 - warmth)]
         lean = np.array([self.rng.uniform(0.25, 0.45), self.rng.uniform(-0.45, -0.25), 1.0])
         # A far spot light: MuJoCo's directional lights shade their own surfaces in stripes at this size.
@@ -298,7 +298,7 @@ class SceneBuilder:
             specular=[0.0] * 3,
             ambient=[0.0] * 3,
         )
-        self.spec.visual.headlight.ambient = [0.42] * 3
+        self.spec.visual.headlight.ambient = [0.48] * 3
         self.spec.visual.headlight.diffuse = [0.14] * 3
         self.spec.visual.headlight.specular = [0.0] * 3
         self.spec.add_texture(

@@ -45,7 +45,7 @@ def table(b: SceneBuilder, name: str, x: float, y: float, yaw: float, size: tupl
             part.box(
                 (0.05, 0.05, height - 0.035), (sx * (0.5 * length - 0.045), sy * (0.5 * width - 0.045), 0.0), metal
             )
-    part.box((length - 0.04, width - 0.04, LIDAR_BAND_M[1]), (0.0, 0.0, LIDAR_BAND_M[0]), wood)
+    part.box((length - 0.05, width - 0.05, LIDAR_BAND_M[1]), (0.0, 0.0, LIDAR_BAND_M[0]), wood)
 
 
 def chair(b: SceneBuilder, name: str, x: float, y: float, yaw: float) -> None:
