@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +11,18 @@ from typing import Any
 
 import numpy as np
 from action_msgs.msg import GoalStatus
-from axon_core.geometry import quat_xyzw_from_yaw
-from axon_ros import SkillNode, node_main
-from axon_ros.qos import LATCHED, SENSOR
-from axon_sim.worlds import World, make_world
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from nav2_msgs.action import NavigateToPose
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionClient
 
+from axon_core.geometry import quat_xyzw_from_yaw
 from axon_demo.config import DirectorConfig
 from axon_demo.mission import Goal, Mission, Step
+from axon_ros import BadInput, SkillNode, node_main
+from axon_ros.qos import LATCHED, SENSOR
+from axon_sim.worlds import World, make_world
 
 _TICK_S = 0.1
 _SAY_EVERY_S = 5.0
@@ -31,8 +30,6 @@ _SAY_EVERY_S = 5.0
 
 class DirectorNode(SkillNode):
     """Drives the mission; the true pose and the collisions are looked at for the verdict only."""
-
-    exit_code = 1  # an end without a verdict is a failure
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("director", DirectorConfig, **kwargs)
@@ -42,7 +39,7 @@ class DirectorNode(SkillNode):
             world = make_world(config.world, config.seed, config.data_dir or None)
             self._mission = Mission(mission_goals(world, config.goals), config)
         except ValueError:
-            signal.raise_signal(signal.SIGTERM)  # without a mission there is nothing to wait for
+            self.finish(1)  # without a mission there is nothing to wait for
             raise
         self._sent = 0
         self._collisions_before: int | None = None
@@ -64,11 +61,13 @@ class DirectorNode(SkillNode):
 
     def _on_collisions(self, msg: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in msg.values}
+        if not values.get("collisions", "").isdecimal():
+            raise BadInput(f"no number of collisions among its values {values}")
         count = int(values["collisions"])
         if self._collisions_before is None:
             self._collisions_before = count
         elif count > self._collisions_before:
-            self._mission.on_collision(self.now_s(), values["contacts"])
+            self._mission.on_collision(self.now_s(), values.get("contacts", ""))
 
     def _tick(self) -> None:
         step = self._mission.step(self.now_s(), time.monotonic(), self._client.server_is_ready())
@@ -138,8 +137,7 @@ class DirectorNode(SkillNode):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "summary.json").write_text(json.dumps(facts, indent=1) + "\n")
         self.get_logger().info(f"mission {'succeeded' if mission.success else 'FAILED'}: {mission.reason}")
-        DirectorNode.exit_code = 0 if mission.success else 1
-        signal.raise_signal(signal.SIGTERM)  # ends the spinning as from outside
+        self.finish(0 if mission.success else 1)
 
 
 def mission_goals(world: World, names: Sequence[str] = ()) -> list[Goal]:
@@ -151,6 +149,4 @@ def mission_goals(world: World, names: Sequence[str] = ()) -> list[Goal]:
     return [Goal(name, np.asarray(world.goals[name]), np.asarray(from_start[name])) for name in names or from_start]
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node. The exit code is 0 for a mission that succeeded, 1 for one that failed or did not end."""
-    return node_main(DirectorNode)(args) or DirectorNode.exit_code
+main = node_main(DirectorNode)

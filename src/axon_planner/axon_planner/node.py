@@ -162,13 +162,13 @@ class PlannerNode(SkillNode):
         self._odometry = (_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
 
     def _on_map(self, msg: OccupancyGrid) -> None:
+        grid: Grid = grid_from_msg(msg)
         if msg.header.frame_id != self.config.global_frame:
             text = (
                 f"map in frame '{msg.header.frame_id}' not used: planning in global_frame '{self.config.global_frame}'"
             )
             self.say_once("map", text, Level.OK)
             return
-        grid: Grid = grid_from_msg(msg)
         self._navigator.set_map(grid)
 
     def _on_goal_pose(self, msg: PoseStamped) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def _life(command: Sequence[str], *parameters: str) -> Iterator[Examination]:
     arguments = ["--ros-args", "-r", f"__ns:={NAMESPACE}", *(word for p in parameters for word in ("-p", p))]
     with tempfile.TemporaryDirectory() as folder, ros() as tester:
         frames = tester.create_publisher(TFMessage, "/tf_static", LATCHED)
-        pairs = zip(FRAMES, FRAMES[1:], strict=False)
+        pairs = pairwise(FRAMES)
         frames.publish(
             TFMessage(transforms=[TransformStamped(header=header(0.0, a), child_frame_id=b) for a, b in pairs])
         )

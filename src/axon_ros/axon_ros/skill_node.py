@@ -37,33 +37,34 @@ class SkillNode(LifecycleNode):
 
     What the helpers make in `on_start` (`input`, `output`, `work`, `timer`, `serve`, `action`) ends with the node's
     activity: inputs, timers, workers and services before `on_stop` is called, outputs and actions after it.
+    What is private here is private by name too (two underscores), so that a subclass cannot override it unawares.
     """
 
-    _closed = True  # until it is whole
+    __closed = True  # until it is whole
 
     def __init__(self, name: str, config_class: type, *, threads: int = 1, **kwargs: Any) -> None:
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
         self.threads = threads
-        self.state = "unconfigured"
-        self.loading = False
+        self.__state = "unconfigured"
+        self.__loading = False
         self.exit_code: int | None = None
         self.model = ModelInfo()
-        self._speaker = Speaker(self.get_logger())
-        self._problems = Problems(self._speaker)
-        self._inputs: list[Input] = []
-        self._outputs: list[Output] = []
-        self._workers: list[Worker] = []
-        self._undo_before_stop: list[Callable[[], Any]] = []
-        self._undo_after_stop: list[Callable[[], Any]] = []
-        self._transforms: Any = None
-        self._unexpected, self._unexpected_tick = 0, 0
+        self.__speaker = Speaker(self.get_logger())
+        self.__problems = Problems(self.__speaker)
+        self.__inputs: list[Input] = []
+        self.__outputs: list[Output] = []
+        self.__workers: list[Worker] = []
+        self.__undo_before_stop: list[Callable[[], Any]] = []
+        self.__undo_after_stop: list[Callable[[], Any]] = []
+        self.__transforms: Any = None
+        self.__unexpected, self.__unexpected_tick = 0, 0
         try:
-            self._parameters_of_config = ConfigParameters(self, config_class, self._apply_config)
+            self.__parameters_of_config = ConfigParameters(self, config_class, self.__apply_config)
         except BaseException:
             super().destroy_node()
             raise
-        self._start_watching()
-        self._closed = False
+        self.__start_watching()
+        self.__closed = False
 
     # What a subclass fills in
 
@@ -89,9 +90,29 @@ class SkillNode(LifecycleNode):
     # What a subclass uses
 
     @property
+    def state(self) -> str:
+        """The lifecycle state: unconfigured, inactive, active or finalized."""
+        return self.__state
+
+    @property
+    def loading(self) -> bool:
+        """Whether `on_load` runs just now; a signal may interrupt it."""
+        return self.__loading
+
+    @property
+    def problems(self) -> Problems:
+        """What is wrong with the node now."""
+        return self.__problems
+
+    @property
+    def unexpected_errors(self) -> int:
+        """Number of exceptions since the start that nobody expected."""
+        return self.__unexpected
+
+    @property
     def config(self) -> Any:
         """The present config, an instance of the config dataclass."""
-        return self._parameters_of_config.config
+        return self.__parameters_of_config.config
 
     def input(
         self,
@@ -108,33 +129,33 @@ class SkillNode(LifecycleNode):
         """
         spec = InputSpec(msg_type, topic, qos, timeout_s, required)
         stamps = StampCheck(self.now_s)
-        made = Input(self, spec, callback, self.report_exception, self._speaker, self._problems, stamps)
-        self._inputs.append(made)
+        made = Input(self, spec, callback, self.report_exception, self.__speaker, self.__problems, stamps)
+        self.__inputs.append(made)
         return made
 
     def output(self, msg_type: type, topic: str, qos: QoSProfile = RESULT) -> Output:
         """Advertise; `.publish(msg)` is guarded and counted, `.watched` says whether somebody subscribes."""
-        made = Output(self, self._speaker, msg_type, topic, qos)
-        self._outputs.append(made)
+        made = Output(self, self.__speaker, msg_type, topic, qos)
+        self.__outputs.append(made)
         return made
 
     def work(self, callback: Callable[[Any], None]) -> Worker:
         """Start a thread beside the executor; `.submit(item)` hands it the newest item, older ones are dropped."""
-        made = Worker(callback, self._on_work_error, f"{self.get_name()}-worker")
-        self._workers.append(made)
+        made = Worker(callback, self.__on_work_error, f"{self.get_name()}-worker")
+        self.__workers.append(made)
         return made
 
     def timer(self, period_s: float, callback: Callable[[], None], steady: bool = False) -> Any:
         """Call back every `period_s` of the node's clock, or of one that no simulator can stop (`steady`)."""
         clock = Clock(clock_type=ClockType.STEADY_TIME) if steady else self.get_clock()
-        made = self.create_timer(period_s, self._guarded(callback), clock=clock)
-        self._undo_before_stop.append(lambda: self.destroy_timer(made))
+        made = self.create_timer(period_s, self.__guarded(callback), clock=clock)
+        self.__undo_before_stop.append(lambda: self.destroy_timer(made))
         return made
 
     def serve(self, srv_type: type, name: str, callback: Callable[[Any, Any], Any]) -> Any:
         """Offer a service; the callback fills in and returns the response."""
         made = self.create_service(srv_type, name, callback)
-        self._undo_before_stop.append(lambda: self.destroy_service(made))
+        self.__undo_before_stop.append(lambda: self.destroy_service(made))
         return made
 
     def action(
@@ -163,19 +184,19 @@ class SkillNode(LifecycleNode):
             callback_group=group,
             **optional,
         )
-        self._undo_after_stop.append(made.destroy)
+        self.__undo_after_stop.append(made.destroy)
         return made
 
     def diagnose(self, level: int, text: str, key: str = "node") -> None:
         """Set what diagnostics say under a key until it changes; said in the log when it changes. OK clears it."""
         if level == Level.OK:
-            self._problems.clear(f"own {key}", text)
+            self.__problems.clear(f"own {key}", text)
         else:
-            self._problems.raise_(f"own {key}", Level(level), text)
+            self.__problems.raise_(f"own {key}", Level(level), text)
 
     def say_once(self, key: str, text: str, level: int = Level.WARN) -> None:
         """Log the first text under a key, and no other until the node is activated anew."""
-        self._speaker.once(key, Level(level), text)
+        self.__speaker.once(key, Level(level), text)
 
     def now_s(self) -> float:
         """The node's clock in seconds: simulated time where `use_sim_time` is set."""
@@ -184,11 +205,11 @@ class SkillNode(LifecycleNode):
     @property
     def tf(self) -> Any:
         """The tf2 buffer; the listener starts with the first use."""
-        return self._listening().buffer
+        return self.__listening().buffer
 
     def lookup_transform(self, target: str, source: str, stamp: Any = None) -> FloatArray:
         """Return `target_T_source` (4, 4) at `stamp` (builtin_interfaces/Time) or the newest; raises NoTransform."""
-        return self._listening().lookup(target, source, stamp)
+        return self.__listening().lookup(target, source, stamp)
 
     def lookup_se2(self, target: str, source: str, stamp: Any = None) -> FloatArray:
         """Return the planar part (3,) of `lookup_transform`."""
@@ -200,177 +221,177 @@ class SkillNode(LifecycleNode):
 
     def report_exception(self, error: BaseException) -> None:
         """Say an exception that nobody expected; diagnostics show it as ERROR for ten seconds."""
-        self._unexpected += 1
-        self._unexpected_tick = self._ticks
+        self.__unexpected += 1
+        self.__unexpected_tick = self.__ticks
         text = f"unexpected {error_line(error)}"
-        self._problems.raise_("unexpected", Level.ERROR, text)
-        self._speaker.throttled(f"unexpected {type(error)}", Level.ERROR, text)
+        self.__problems.raise_("unexpected", Level.ERROR, text)
+        self.__speaker.throttled(f"unexpected {type(error)}", Level.ERROR, text)
 
     # Lifecycle
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
         """Load."""
-        self._problems.forget()
-        self.loading = True
+        self.__problems.forget()
+        self.__loading = True
         try:
-            return self._attempt("configure", lambda: self.on_load(self.config), "inactive")
+            return self.__attempt("configure", lambda: self.on_load(self.config), "inactive")
         finally:
-            self.loading = False
+            self.__loading = False
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Start; what was begun is undone where it fails."""
-        self._speaker.forget()
-        result = self._attempt("activate", self.on_start, "active")
+        self.__speaker.forget()
+        result = self.__attempt("activate", self.on_start, "active")
         if result != SUCCESS:
-            self._close_entities()
+            self.__close_entities()
         return result
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
         """Stop."""
-        self._stop()
+        self.__stop()
         return SUCCESS
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
         """Free."""
-        self._unload()
+        self.__unload()
         return SUCCESS
 
     def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
         """Stop and free, from whatever state."""
-        self._wind_down()
-        self.state = "finalized"
+        self.__wind_down()
+        self.__state = "finalized"
         return SUCCESS
 
     def on_error(self, state: Any) -> TransitionCallbackReturn:
         """Stop and free, and be unconfigured again."""
-        self._wind_down()
+        self.__wind_down()
         return SUCCESS
 
     def destroy_node(self) -> None:
         """Stop, free, and go."""
-        if not self._closed:
-            self._closed = True
-            self._wind_down()
-            self._workers.clear()
-            if self._transforms is not None:
-                self._transforms.close()
+        if not self.__closed:
+            self.__closed = True
+            self.__wind_down()
+            self.__workers.clear()
+            if self.__transforms is not None:
+                self.__transforms.close()
         super().destroy_node()
 
-    def _attempt(self, verb: str, hook: Callable[[], None], state: str) -> TransitionCallbackReturn:
+    def __attempt(self, verb: str, hook: Callable[[], None], state: str) -> TransitionCallbackReturn:
         try:
             hook()
         except Exception as error:
             reason = str(error) if isinstance(error, (ValueError, OSError)) else error_line(error)
-            self._problems.raise_("lifecycle", Level.ERROR, f"{verb} failed: {reason}")
+            self.__problems.raise_("lifecycle", Level.ERROR, f"{verb} failed: {reason}")
             return FAILURE
-        self._problems.forget("lifecycle")
-        self.state = state
+        self.__problems.forget("lifecycle")
+        self.__state = state
         return SUCCESS
 
-    def _stop(self) -> None:
-        self._undo(self._undo_before_stop)
-        self._close_all(self._inputs)
-        self._close_all(self._workers)
-        self._guarded(self.on_stop)()
-        self._close_entities()
-        self.state = "inactive"
+    def __stop(self) -> None:
+        self.__undo(self.__undo_before_stop)
+        self.__close_all(self.__inputs)
+        self.__close_all(self.__workers)
+        self.__guarded(self.on_stop)()
+        self.__close_entities()
+        self.__state = "inactive"
 
-    def _unload(self) -> None:
-        self._guarded(self.on_unload)()
+    def __unload(self) -> None:
+        self.__guarded(self.on_unload)()
         self.model = ModelInfo()
-        self.state = "unconfigured"
+        self.__state = "unconfigured"
 
-    def _wind_down(self) -> None:
+    def __wind_down(self) -> None:
         if self.state == "active":
-            self._stop()
+            self.__stop()
         if self.state == "inactive":
-            self._unload()
+            self.__unload()
 
-    def _close_entities(self) -> None:
-        self._undo(self._undo_before_stop)
-        for entities in (self._inputs, self._workers, self._outputs):
-            self._close_all(entities)
-        self._undo(self._undo_after_stop)
-        self._problems.forget("own ")
+    def __close_entities(self) -> None:
+        self.__undo(self.__undo_before_stop)
+        for entities in (self.__inputs, self.__workers, self.__outputs):
+            self.__close_all(entities)
+        self.__undo(self.__undo_after_stop)
+        self.__problems.forget("own ")
 
-    def _close_all(self, entities: list[Any]) -> None:
+    def __close_all(self, entities: list[Any]) -> None:
         for entity in entities:
-            self._guarded(entity.close)()
+            self.__guarded(entity.close)()
         entities.clear()
 
-    def _undo(self, actions: list[Callable[[], Any]]) -> None:
+    def __undo(self, actions: list[Callable[[], Any]]) -> None:
         while actions:
-            self._guarded(actions.pop())()
+            self.__guarded(actions.pop())()
 
     # Watching
 
-    def _start_watching(self) -> None:
-        self._ticks = 0
-        self._cpu = CpuMeter()
-        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._clock_watch = ClockWatch(self.now_s, self._problems)
-        self._diagnostics = Output(self, self._speaker, diagnostics.DiagnosticArray, diagnostics.TOPIC, RESULT)
-        self.create_timer(_WATCH_PERIOD_S, self._guarded(self._tick), clock=self._steady_clock)
-        if self._parameters_of_config.autostart:
-            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=self._steady_clock)
+    def __start_watching(self) -> None:
+        self.__ticks = 0
+        self.__cpu = CpuMeter()
+        self.__steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.__clock_watch = ClockWatch(self.now_s, self.__problems)
+        self.__diagnostics = Output(self, self.__speaker, diagnostics.DiagnosticArray, diagnostics.TOPIC, RESULT)
+        self.create_timer(_WATCH_PERIOD_S, self.__guarded(self.__tick), clock=self.__steady_clock)
+        if self.__parameters_of_config.autostart:
+            self.__autostart_timer = self.create_timer(0.0, self.__autostart, clock=self.__steady_clock)
 
-    def _autostart(self) -> None:
-        self.destroy_timer(self._autostart_timer)
+    def __autostart(self) -> None:
+        self.destroy_timer(self.__autostart_timer)
         if self.state == "unconfigured" and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    def _tick(self) -> None:
-        self._ticks += 1
-        self._clock_watch.watch()
-        for watched in self._inputs:
+    def __tick(self) -> None:
+        self.__ticks += 1
+        self.__clock_watch.watch()
+        for watched in self.__inputs:
             watched.watch()
-        if self._ticks % _DIAGNOSTICS_EVERY == 0:
-            for watched in self._inputs:
+        if self.__ticks % _DIAGNOSTICS_EVERY == 0:
+            for watched in self.__inputs:
                 watched.watch_graph()
-            if self._transforms is not None:
-                self._transforms.watch()
-            if self._unexpected and self._ticks - self._unexpected_tick > _ERROR_SHOWN_FOR_TICKS:
-                self._problems.forget("unexpected")
-            self._publish_diagnostics()
+            if self.__transforms is not None:
+                self.__transforms.watch()
+            if self.__unexpected and self.__ticks - self.__unexpected_tick > _ERROR_SHOWN_FOR_TICKS:
+                self.__problems.forget("unexpected")
+            self.__publish_diagnostics()
 
-    def _publish_diagnostics(self) -> None:
-        level, text = self._problems.summary()
+    def __publish_diagnostics(self) -> None:
+        level, text = self.__problems.summary()
         model = self.model
         values = {
             "state": self.state,
-            **diagnostics.traffic(self._inputs, self._outputs, self._workers),
-            "unexpected_errors": str(self._unexpected),
+            **diagnostics.traffic(self.__inputs, self.__outputs, self.__workers),
+            "unexpected_errors": str(self.__unexpected),
             "model": model.name,
             "model_version": model.version,
             "model_sha256": model.sha256,
             "device": model.device,
-            **self._cpu.values(),
+            **self.__cpu.values(),
             **self.status_values(),
         }
         name = self.get_fully_qualified_name().lstrip("/")
         status = diagnostics.status(name, level, text or self.state, values)
-        self._diagnostics.publish(diagnostics.array_of(self.get_clock().now().to_msg(), status))
+        self.__diagnostics.publish(diagnostics.array_of(self.get_clock().now().to_msg(), status))
 
     # Glue
 
-    def _apply_config(self, config: Any) -> None:
+    def __apply_config(self, config: Any) -> None:
         if self.state in ("inactive", "active"):
             self.on_config_change(config)
 
-    def _listening(self) -> Any:
-        if self._transforms is None:
+    def __listening(self) -> Any:
+        if self.__transforms is None:
             from axon_ros.transforms import Transforms  # tf2_ros only where a node uses it
 
-            self._transforms = Transforms(self, self._problems)
-        return self._transforms
+            self.__transforms = Transforms(self, self.__problems)
+        return self.__transforms
 
-    def _on_work_error(self, error: Exception) -> None:
-        if isinstance(error, BadInput) and self._inputs:
-            self._inputs[0].refuse(error)
+    def __on_work_error(self, error: Exception) -> None:
+        if isinstance(error, BadInput) and self.__inputs:
+            self.__inputs[0].refuse(error)
         else:
             self.report_exception(error)
 
-    def _guarded(self, callback: Callable[[], Any]) -> Callable[[], None]:
+    def __guarded(self, callback: Callable[[], Any]) -> Callable[[], None]:
         def call() -> None:
             try:
                 callback()

@@ -131,7 +131,7 @@ def send(ros_node, node, publisher, **changes):
 
 
 def worst(node):
-    return node._problems.summary()
+    return node.problems.summary()
 
 
 # Lifecycle
@@ -282,7 +282,7 @@ def test_a_bad_message_is_counted_and_the_next_good_one_answered(active, scan_pu
     send(ros_node, active, scan_pub, **bad)
     send(ros_node, active, scan_pub)
     assert spin_until(ros_node, lambda: len(results) == 2)
-    assert active.scans.refused + active._unexpected == 1
+    assert active.scans.refused + active.unexpected_errors == 1
 
 
 def test_an_unexpected_exception_is_an_error_with_its_place(active, scan_pub, ros_node):
