@@ -120,8 +120,10 @@ class Setup:
         if not changed:
             return None
         progress = BuildProgress(len(changed), lambda name: self._note_package(name, wanted[name]))
-        command = colcon_command(self.workspace, changed)
-        return Job("build", [command], self._log("build"), self._environ(), progress)
+        # Messages first: they take longest, and beside the small ones at the end no core is left without work.
+        parts = ([p for p in changed if p.has_interfaces], [p for p in changed if not p.has_interfaces])
+        commands = [colcon_command(self.workspace, part) for part in parts if part]
+        return Job("build", commands, self._log("build"), self._environ(), progress)
 
     def write_paths(self) -> None:
         """Write .axon/paths.sh: what the built packages and the virtual environment add to the environment."""

@@ -58,7 +58,7 @@ class Package:
 
     name: str
     path: Path
-    is_cmake: bool
+    has_interfaces: bool  # messages, services or actions
 
     def fingerprint(self) -> str:
         """Hash of all that decides what an installed copy looks like (see `BUILD_FILES`)."""
@@ -84,7 +84,7 @@ def read_package(path: Path) -> Package:
     name = re.search(r"<name>\s*([A-Za-z0-9_]+)\s*</name>", text)
     if name is None:
         raise ValueError(f"{path / 'package.xml'} has no <name>")
-    return Package(name.group(1), path, (path / "CMakeLists.txt").is_file())
+    return Package(name.group(1), path, any((path / kind).is_dir() for kind in ("msg", "srv", "action")))
 
 
 @dataclass
