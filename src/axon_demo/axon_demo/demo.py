@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from axon_launch.guard import child_setup
-from axon_launch.packages import package_share
-from axon_sim.barn import BarnWorld, barn_score, generate_barn, load_barn, parse_world
-from axon_sim.robot import robot_footprint
-from axon_sim.worlds import World, make_world
-from axon_sim.worlds.barn_field import find_barn_dir
 
 from axon_demo.config import DirectorConfig
 from axon_demo.facts import clearances_m, run_facts
 from axon_demo.report import Scene, write_report
 from axon_demo.runlog import RunLog, read_run
 from axon_demo.video import write_video
+from axon_launch.guard import child_setup
+from axon_launch.packages import package_share
+from axon_sim.barn import BarnWorld, barn_score, generate_barn, load_barn, parse_world
+from axon_sim.robot import robot_footprint
+from axon_sim.worlds import World, make_world
+from axon_sim.worlds.barn_field import find_barn_dir
 
 _USAGE_CODE, _INTERRUPTED_CODE = 2, 130
 _MAP_RESOLUTION_M = 0.025

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from axon_core.footprints import Footprint
 from axon_core.geometry import se2_apply
 from axon_core.grids import OCCUPIED, Grid, distance_field_m
-from numpy.typing import NDArray
-
 from axon_demo.runlog import Motion, NodeStatus, RunLog
 
 FloatArray = NDArray[np.float64]

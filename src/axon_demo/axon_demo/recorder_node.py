@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from axon_core.timing import RateMeter
-from axon_ros import BadInput, SkillNode, node_main
 from cv_bridge import CvBridge, CvBridgeError
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
+from axon_core.timing import RateMeter
 from axon_demo.config import RecorderConfig
 from axon_demo.recording import Channel, Recording
+from axon_ros import BadInput, SkillNode, node_main
 
 _LOOK_FOR_TOPICS_S = 0.5
 _COMPRESSED_TYPE = "sensor_msgs/msg/CompressedImage"

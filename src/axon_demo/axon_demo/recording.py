@@ -73,9 +73,10 @@ class Channel:
 class Recording:
     """An MCAP file being written. Usable as a context manager; `close` writes the index, without which tools must search."""
 
-    def __init__(self, path: Path, prefixes: list[Path]) -> None:
+    def __init__(self, path: Path, prefixes: list[Path], chunk_bytes: int = _CHUNK_BYTES) -> None:
+        """What is not yet a chunk is lost when the process is killed; `prefixes` is searched for definitions."""
         self._stream: BinaryIO = path.open("wb")
-        self._writer = Writer(self._stream, chunk_size=_CHUNK_BYTES, compression=CompressionType.ZSTD)
+        self._writer = Writer(self._stream, chunk_size=chunk_bytes, compression=CompressionType.ZSTD)
         self._writer.start(profile="ros2", library="axon_demo")
         self._prefixes = prefixes
         self._schemas: dict[str, int] = {}

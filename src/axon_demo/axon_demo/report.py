@@ -13,10 +13,10 @@ from typing import Any
 import cv2
 import jinja2
 import numpy as np
-from axon_core.footprints import Footprint
-from axon_core.grids import OCCUPIED, Grid
 from numpy.typing import NDArray
 
+from axon_core.footprints import Footprint
+from axon_core.grids import OCCUPIED, Grid
 from axon_demo.facts import node_rows
 from axon_demo.runlog import Motion, RunLog, Stamped
 

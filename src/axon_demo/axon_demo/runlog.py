@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from axon_core.geometry import se2_apply, se2_compose, se2_inverse, yaw_from_quat_xyzw
-from axon_core.grids import Grid
 from mcap.exceptions import EndOfFile, InvalidMagic, McapError
 from mcap.reader import NonSeekingReader, SeekingReader
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
+
+from axon_core.geometry import se2_apply, se2_compose, se2_inverse, yaw_from_quat_xyzw
+from axon_core.grids import Grid
 
 FloatArray = NDArray[np.float64]
 _WARN = 30  # rcl_interfaces/msg/Log

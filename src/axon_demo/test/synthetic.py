@@ -8,8 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from axon_demo.recording import Channel, Recording
 from rosbags.typesys import Stores, get_typestore
+
+from axon_demo.recording import Channel, Recording
 
 TYPES = get_typestore(Stores.ROS2_KILTED)
 SPEED_MPS, DURATION_S, RATE_HZ = 0.5, 10.0, 20.0
@@ -45,7 +46,7 @@ def _default(spec: Any) -> Any:
 
 def write_run(path: Path) -> None:
     """Writes the run."""
-    with Recording(path, prefixes()) as recording:
+    with Recording(path, prefixes(), chunk_bytes=1 << 14) as recording:
         for step in range(int(DURATION_S * RATE_HZ) + 1):
             _write_step(recording, step / RATE_HZ, step)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from axon_demo.config import DirectorConfig, RecorderConfig
 from axon_demo.mission import Goal, Mission, Step
 

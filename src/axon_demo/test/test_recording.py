@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
 from axon_core.footprints import rectangle_footprint
 from axon_core.grids import FREE, OCCUPIED, Grid
 from axon_demo.facts import clearances_m, node_rows, path_length_m, run_facts
 from axon_demo.recording import message_definition
 from axon_demo.runlog import iterate_messages, read_run
-from mcap.reader import make_reader
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 sys.path.insert(0, str(Path(__file__).parent))
 import synthetic

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from axon_core.footprints import rectangle_footprint
 from axon_core.grids import OCCUPIED, Grid
 from axon_demo.facts import clearances_m, run_facts
