@@ -29,9 +29,7 @@ class SimConfig:
     real_time_factor: float = param(
         1.0, "Simulated seconds a second; 0: as fast as possible", minimum=0.0, maximum=100.0
     )
-    noise: float = param(
-        1.0, "Scale of all sensor noise; 0: none", minimum=0.0, maximum=10.0, read_only=True
-    )
+    noise: float = param(1.0, "Scale of all sensor noise; 0: none", minimum=0.0, maximum=10.0, read_only=True)
     state_rate_hz: float = param(
         50.0, "Rate of odom, imu, joint_states, tf and touch", unit="Hz", minimum=1.0, maximum=100.0, read_only=True
     )

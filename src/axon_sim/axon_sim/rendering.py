@@ -17,9 +17,7 @@ class OffscreenRenderer:
     def __init__(self, model: mujoco.MjModel, width: int, height: int, *, shadows: bool = True, samples: int = 0):
         self._model, self.width, self.height = model, width, height
         self._gl = _egl_context(width, height)
-        quality, size = model.vis.quality, model.vis.global_
-        quality.offsamples, size.offwidth, size.offheight = samples, width, height
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        self._context = _render_context(model, width, height, shadows, samples)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 200)
@@ -57,6 +55,17 @@ class OffscreenRenderer:
         near = np.float32(self._model.vis.map.znear * self._model.stat.extent)
         far = np.float32(self._model.vis.map.zfar * self._model.stat.extent)
         return near * far / (near + buffer * (far - near))
+
+
+def _render_context(model: mujoco.MjModel, width: int, height: int, shadows: bool, samples: int) -> mujoco.MjrContext:
+    """Return buffers of this size; the model holds its own wishes again afterwards."""
+    quality, size = model.vis.quality, model.vis.global_
+    wishes = quality.offsamples, quality.shadowsize, size.offwidth, size.offheight
+    quality.offsamples, size.offwidth, size.offheight = samples, width, height
+    quality.shadowsize = wishes[1] if shadows else 0
+    context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    quality.offsamples, quality.shadowsize, size.offwidth, size.offheight = wishes
+    return context
 
 
 def _egl_context(width: int, height: int):

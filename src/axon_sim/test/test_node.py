@@ -232,14 +232,16 @@ def test_gripper_opens_and_refuses_what_it_cannot(client):
     assert client.result_of(client.send(client.gripper, goal))[0] == 6
 
 
-def test_unknown_world_fails_to_configure_and_says_the_nearest():
-    with (
-        isolated_domain(),
-        process([sys.executable, "-m", "axon_sim.node", "--ros-args", "-p", "world:=wearhouse"]) as sim,
-    ):
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [("world:=wearhouse", "did you mean 'warehouse'"), ("viewer:=true", "there is no display here")],
+)
+def test_what_cannot_be_simulated_fails_to_configure_and_is_said(parameter, says):
+    command = [sys.executable, "-m", "axon_sim.node", "--ros-args", "-p", parameter]
+    with isolated_domain(), process(command, {"DISPLAY": "", "WAYLAND_DISPLAY": ""}) as sim:
         deadline = time.monotonic() + 20.0
-        while "warehouse" not in sim.output and time.monotonic() < deadline:
+        while says not in sim.output and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert "did you mean 'warehouse'" in sim.output
+        assert says in sim.output
         assert sim.alive and sim.stop() == 0
         assert "Traceback" not in sim.output

@@ -74,9 +74,16 @@ def _walls(b: SceneBuilder) -> dict[str, float]:
         b, part, paint, along="x", at=HALL_Y_M[1], span=(0, WIDTH_M), doors=(doors["bedroom"], doors["study"])
     )
     _wall_with_doors(
-        b, part, paint, along="y", at=5.0, span=(0, HALL_Y_M[0]), doors=(float(b.rng.uniform(2.1, 2.5)),), width=1.4
+        b,
+        part,
+        paint,
+        along="y",
+        at=5.0,
+        span=(0.1, HALL_Y_M[0] - 0.1),
+        doors=(float(b.rng.uniform(2.1, 2.5)),),
+        width=1.4,
     )
-    b.wall(part, (4.6, HALL_Y_M[1]), (4.6, DEPTH_M), paint)
+    b.wall(part, (4.6, HALL_Y_M[1] + 0.1), (4.6, DEPTH_M - 0.1), paint)
     return doors
 
 
