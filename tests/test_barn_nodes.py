@@ -26,7 +26,8 @@ LIMIT_S = 60.0
 
 def core_drives(world: BarnWorld, seed: int) -> bool:
     """Whether navigator and shield bring the planar robot to within a metre of the goal."""
-    simulator, navigator, shield = PlanarSimulator(world, seed=seed), Navigator(PlannerConfig()), Shield(SafetyConfig())
+    simulator, navigator = PlanarSimulator(world, seed=seed), Navigator(PlannerConfig())
+    shield = Shield(SafetyConfig(), simulator.config.base_T_laser)
     navigator.set_goal(np.array([world.goal[1] - world.start[1], world.start[0] - world.goal[0], 0.0]))
     while simulator.time_s < LIMIT_S and np.linalg.norm(simulator.pose[:2] - world.goal) > 1.0:
         odometry, scan, age_s = simulator.odometry(), simulator.scan(), simulator.scan_age_s

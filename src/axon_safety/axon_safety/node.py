@@ -35,7 +35,7 @@ class SafetyNode(SkillNode):
 
     def on_load(self, config: SafetyConfig) -> None:
         warm_up(config)
-        self.shield = Shield(config)
+        self.shield = Shield(config, np.zeros(3))  # the scanner's place is set with the first scan
         self._laser_frame = ""
         self._scan: Scan | None = None
         self._scan_s = self._odom_s = -math.inf
@@ -138,7 +138,7 @@ def _age_text(what: str, age_s: float) -> str:
 
 def warm_up(config: SafetyConfig) -> None:
     """Compile what the shield runs, so that its first step is as quick as the others."""
-    shield = Shield(config)
+    shield = Shield(config, np.zeros(3))
     scan = Scan(np.full(8, 1.0, dtype=np.float32), -2.0, 0.5, 0.1, 10.0)
     for step in range(3):
         shield.step(0.05 * step, Twist2(0.5, 0.0, 0.5), Twist2(), scan, 0.0)

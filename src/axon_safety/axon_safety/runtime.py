@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from axon_core.arrays import FloatArray
+from axon_core.checks import check_array
 from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan
 from axon_safety.arbiter import Arbiter
@@ -44,9 +45,9 @@ class Shield:
     For differential bases: a sideways speed is dropped. `base_T_laser` (3,) is where the scanner sits.
     """
 
-    def __init__(self, config: SafetyConfig | None = None, base_T_laser: FloatArray | None = None) -> None:
-        self.config = config or SafetyConfig()
-        self.base_T_laser = np.zeros(3) if base_T_laser is None else np.asarray(base_T_laser, dtype=float)
+    def __init__(self, config: SafetyConfig, base_T_laser: FloatArray) -> None:
+        self.config = config
+        self.base_T_laser = check_array("base_T_laser", base_T_laser, shape=(3,))
         self.arbiter = Arbiter(self.config.sources, self.config.source_timeout_s)
         self.reset()
 
