@@ -83,7 +83,10 @@ class ImuReading:
 
 
 class Imu:
-    """White noise and a constant bias of each axis, drawn at a reset; the orientation drifts with the gyro's bias."""
+    """White noise and a constant bias of each axis, drawn at a reset.
+
+    The orientation is upright by gravity; its yaw begins at zero and drifts with the gyro's bias.
+    """
 
     def __init__(self, model: mujoco.MjModel, config: SimConfig, rng: np.random.Generator):
         self._config, self._rng = config, rng
@@ -91,13 +94,24 @@ class Imu:
         self._rate = _sensor_slice(model, "imu_rate")
         self._acceleration_bias = config.noise * rng.normal(0.0, 0.03, 3)
         self.rate_bias_radps = config.noise * rng.normal(0.0, 0.0008, 3)
+        self._yaw_error: float | None = None
 
-    def measure(self, data: mujoco.MjData) -> ImuReading:
-        """Return the present reading; the acceleration at rest is +9.81 m/s^2 along z."""
+    def measure(self, data: mujoco.MjData, interval_s: float) -> ImuReading:
+        """Return the reading `interval_s` after the last; the acceleration at rest is +9.81 m/s^2 along z."""
         noise = self._config.noise * self._rng.standard_normal(6)
         acceleration = data.sensordata[self._acceleration] + self._acceleration_bias + 0.05 * noise[:3]
         rate = data.sensordata[self._rate] + self.rate_bias_radps + 0.003 * noise[3:]
-        return ImuReading(acceleration, rate, data.qpos[3:7].copy())
+        return ImuReading(acceleration, rate, self._orientation(data.qpos[3:7], interval_s))
+
+    def _orientation(self, quat_wxyz: np.ndarray, interval_s: float) -> np.ndarray:
+        if self._yaw_error is None:
+            w, x, y, z = quat_wxyz
+            self._yaw_error = -math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+        self._yaw_error += float(self.rate_bias_radps[2]) * interval_s
+        turned = np.empty(4)
+        yaw_quat = np.array([math.cos(0.5 * self._yaw_error), 0.0, 0.0, math.sin(0.5 * self._yaw_error)])
+        mujoco.mju_mulQuat(turned, yaw_quat, quat_wxyz)
+        return turned
 
 
 @dataclass(frozen=True)

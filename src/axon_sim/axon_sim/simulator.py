@@ -102,15 +102,15 @@ class Simulator:
     def reset(self) -> None:
         """Put the robot and everything loose back, fold the arm, restart the noise from the seed."""
         with self._lock:
-            rng = np.random.default_rng([self.config.seed, 20])
             mujoco.mj_resetData(self.model, self.data)
             self._place(self.start)
             self._make_controllers()
             self._settle()
-            self.lidar = Lidar(self.model, self.config, rng.spawn(1)[0])
-            self._imu = Imu(self.model, self.config, rng.spawn(1)[0])
-            self._odometry = WheelOdometry(self.config, rng.spawn(1)[0], float(self._imu.rate_bias_radps[2]))
-            self._camera_noise = CameraNoise(self.config, rng.spawn(1)[0])
+            self.lidar = Lidar(self.model, self.config, self._chance("lidar"))
+            self._imu = Imu(self.model, self.config, self._chance("imu"))
+            gyro_bias = float(self._imu.rate_bias_radps[2])
+            self._odometry = WheelOdometry(self.config, self._chance("odometry"), gyro_bias)
+            self._camera_noise = CameraNoise(self.config, self._chance("camera"))
             self._encoders = JointEncoders(self.model)
             self._contacts = ContactMonitor(self.model)
 
@@ -202,6 +202,10 @@ class Simulator:
 
     # ---------------------------------------------------------------- private
 
+    def _chance(self, sensor: str) -> np.random.Generator:
+        """Return the source of one sensor's noise, which no other sensor's rate or resolution disturbs."""
+        return np.random.default_rng([self.config.seed, *sensor.encode()])
+
     def _place(self, pose: np.ndarray) -> None:
         x, y, yaw = pose
         self.data.qpos[:7] = [x, y, 0.0, np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw)]
@@ -258,7 +262,7 @@ class Simulator:
         interval_s = TICK_S * _ticks_between(self.config.state_rate_hz)
         return {
             "odometry": self._odometry.measure(wheel_angles, float(truth.pose[2]), interval_s),
-            "imu": self._imu.measure(self.data),
+            "imu": self._imu.measure(self.data, interval_s),
             "joints": self._encoders.measure(self.data),
             "touch": measure_touch(self.model, self.data),
             "truth": truth,

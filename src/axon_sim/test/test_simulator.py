@@ -135,6 +135,13 @@ def test_imu_at_rest_feels_gravity_and_in_a_turn_the_rate():
     assert np.mean(rates[-25:]) == pytest.approx(0.8, rel=0.05)
 
 
+def test_imu_knows_no_more_of_its_heading_than_its_gyro():
+    simulator = Simulator(empty_world(start=(0.0, 0.0, 2.0)), EXACT)
+    readings = drive(simulator, Twist2(0.0, 0.0, 0.8), 1.5)
+    w, _, _, z = last(readings, "imu").quat_wxyz
+    assert 2.0 * math.atan2(z, w) == pytest.approx(last(readings, "truth").pose[2] - 2.0, abs=0.01)
+
+
 @pytest.fixture(scope="module")
 def camera_scene():
     """A simulator with a wall at 3 m and a box before it; its exact images and the camera's true pose."""
