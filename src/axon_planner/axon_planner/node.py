@@ -271,7 +271,8 @@ class PlannerNode(SkillNode):
             return
         self._publish_command(step.command)
         halted = step.status is NavStatus.STALE_SCAN
-        self.diagnose(Level.WARN if halted else Level.OK, f"{step.status.value}: {step.reason}", key="drive")
+        text = f"{step.status.value}: {step.reason}" if step.reason else step.status.value
+        self.diagnose(Level.WARN if halted else Level.OK, text, key="drive")
         self._give_feedback(drive, now_s, step, pose, velocity)
 
     def _base_state(self, now_s: float) -> tuple[np.ndarray, Twist2]:
