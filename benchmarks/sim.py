@@ -10,9 +10,6 @@ node takes, `*_hz` what arrives in the other process a simulated second.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -29,6 +26,7 @@ from sensor_msgs.msg import Image, Imu, LaserScan
 
 from axon_core.motion import Twist2
 from axon_ros.qos import COMMAND, SENSOR
+from axon_ros.testing import isolated_domain, process
 from axon_sim.config import TICK_S, SimConfig
 from axon_sim.simulator import Simulator
 
@@ -77,26 +75,15 @@ def measure_core(world: str, seed: int) -> dict[str, float]:
 
 def measure_node(world: str, seed: int, seconds: float) -> dict[str, float]:
     """Run the node free in a process of its own, subscribed to from this one."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    command = [
-        sys.executable,
-        "-m",
-        "axon_sim.node",
-        "--ros-args",
-        "-p",
-        f"world:={world}",
-        "-p",
-        f"seed:={seed}",
-        "-p",
-        "real_time_factor:=0.0",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return Listener().measure(process.pid, seconds)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(10.0)
-        rclpy.try_shutdown()
+    parameters = (f"world:={world}", f"seed:={seed}", "real_time_factor:=0.0")
+    arguments = [word for parameter in parameters for word in ("-p", parameter)]
+    with isolated_domain(), process([sys.executable, "-m", "axon_sim.node", "--ros-args", *arguments]) as node:
+        listener = Listener()
+        try:
+            return listener.measure(node.popen.pid, seconds)
+        finally:
+            rclpy.try_shutdown()
+            node.stop()
 
 
 class Listener:
