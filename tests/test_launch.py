@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -23,6 +23,9 @@ from axon_launch.guard import MARKER
 from axon_launch.plan import describe, make_plan
 from axon_launch.schema import ACTIONS
 from axon_launch.substitutions import parse_template
+
+sys.path.insert(0, str(Path(__file__).parent))
+from processes import children_of, new_tag, wait_until_gone
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEAKER = """
@@ -75,7 +78,7 @@ class Runner:
     """`python -m axon_launch` in a child process whose output can be awaited and whose launch id is known."""
 
     def __init__(self, prefix: Path, words: list[str], **kwargs: object) -> None:
-        self.tag = f"test{os.getpid()}x{time.monotonic_ns()}"
+        self.tag = new_tag()
         self.output = ""
         environment = {
             **os.environ,
@@ -102,22 +105,10 @@ class Runner:
         return self.process.returncode
 
     def children(self) -> list[int]:
-        """What the launch has started and still runs: everything with its marker but the runner and its watchdog."""
-        return [pid for pid, marker in _markers() if marker.startswith(f"{self.tag}:")]
+        return children_of(self.tag)
 
-    def wait_until_gone(self, timeout_s: float = 10.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while left := self.children():
-            assert time.monotonic() < deadline, f"still running: {left}"
-            time.sleep(0.05)
-
-
-def _markers() -> Iterator[tuple[int, str]]:
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            for entry in (folder / "environ").read_bytes().split(b"\0") if folder.name.isdigit() else ():
-                if entry.startswith(f"{MARKER}=".encode()):
-                    yield int(folder.name), entry.decode().split("=", 1)[1]
+    def wait_until_gone(self) -> None:
+        wait_until_gone(self.tag)
 
 
 @pytest.fixture
@@ -428,6 +419,15 @@ def test_a_domain_is_free_again_when_its_holder_lets_go(tmp_path: Path) -> None:
     assert again == first
 
 
+def test_a_domain_that_somebody_uses_without_a_lock_is_left_alone(tmp_path: Path) -> None:
+    domain, held = claim_domain(tmp_path)
+    os.close(held)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 7400 + 250 * domain + 10))
+        other, _ = claim_domain(tmp_path)
+    assert other != domain
+
+
 # Our own launch files
 
 # The keys that launch_yaml's and launch_ros' actions read (Humble to Rolling), written down from their sources.
@@ -455,3 +455,45 @@ def test_the_runner_knows_no_key_that_the_real_front_end_does_not() -> None:
         assert set(keys) - {"if", "unless"} <= REAL_KEYS[action], action
         for key in keys.values():
             assert key.items is None or set(key.items) <= {"name", "value", "type", "from", "to"}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A workspace that seems to have all our nodes installed, with the checkout's launch and config folders."""
+    root = tmp_path / "ours"
+    nodes = {"axon_sim": ["sim"], "axon_safety": ["safety"], "axon_planner": ["planner"], "axon_demo": ["recorder", "director"]}
+    index = root / "share/ament_index/resource_index/packages"
+    index.mkdir(parents=True)
+    for package, names in {**nodes, "axon_bringup": []}.items():
+        (index / package).touch()
+        (root / "lib" / package).mkdir(parents=True)
+        for name in names:
+            (root / "lib" / package / f"{name}_node").touch(0o755)
+    share = root / "share/axon_bringup"
+    share.mkdir()
+    for folder in ("launch", "config"):
+        (share / folder).symlink_to(ROOT / folder)
+    return root
+
+
+OUR_FILES = sorted(path.name for path in (ROOT / "launch").glob("*.launch.yaml"))
+
+
+@pytest.mark.parametrize("name", OUR_FILES)
+def test_our_files_can_be_run_with_their_defaults(name: str, installed: Path) -> None:
+    assert plan_of(ROOT / "launch" / name, installed)
+
+
+def test_the_demo_is_sim_and_navigation_with_a_director_that_ends_it(installed: Path) -> None:
+    plans = make_plan(ROOT / "launch/demo.launch.yaml", {"world": "barn:3"}, {"AMENT_PREFIX_PATH": str(installed)})
+    assert [plan.label for plan in plans] == ["sim", "safety", "planner", "recorder", "director"]
+    assert [plan.label for plan in plans if plan.respawn] == ["safety", "planner"]
+    assert [plan.label for plan in plans if plan.shutdown_on_exit] == ["director"]
+    assert all("world:=barn:3" in describe(plan) for plan in plans if plan.label in ("sim", "director"))
+    assert all("use_sim_time:=true" in describe(plan) for plan in plans if plan.label != "sim")
+
+
+def test_a_robot_of_ones_own_is_named_by_its_topics(installed: Path) -> None:
+    commands = plan_of(ROOT / "launch/robot.launch.yaml", installed, scan_topic="/front/scan", namespace="rob")
+    assert all("-r scan:=/front/scan" in command and "-r __ns:=/rob" in command for command in commands)
+    assert all("use_sim_time:=false" in command for command in commands)

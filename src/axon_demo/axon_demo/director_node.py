@@ -25,7 +25,7 @@ from axon_ros.qos import LATCHED, SENSOR
 from axon_sim.worlds import World, make_world
 
 _TICK_S = 0.1
-_SAY_EVERY_S = 5.0
+_SAY_EVERY_S = 3.0
 
 
 class DirectorNode(SkillNode):
