@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -91,10 +92,8 @@ class SimNode(SkillNode):
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.sim.reset()
-        response.success, response.message = (
-            True,
-            f"{self.sim.world.name}: robot and loose things are back at their start",
-        )
+        response.success = True
+        response.message = f"{self.sim.world.name}: robot and loose things are back at their start"
         return response
 
     def _run(self) -> None:
@@ -162,15 +161,35 @@ class Beat:
             future.set_result(None)
 
 
+class GoalRefused(Exception):
+    """A trajectory goal cannot be followed; `code` is the error code of its result."""
+
+    def __init__(self, code: int, text: str):
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class TrajectoryTask:
+    """What a goal asks: where to arrive (N,), how exactly along the way and there, and by when (simulated time)."""
+
+    goal: np.ndarray
+    path_tolerance: np.ndarray
+    goal_tolerance: np.ndarray
+    end_s: float
+    deadline_s: float
+
+
 class TrajectoryServer:
     """FollowJointTrajectory of one group of joints, as ros2_control's joint trajectory controller serves it.
 
-    A new goal preempts the running one, which aborts. A trajectory that cannot be followed ends as INVALID_JOINTS or
-    INVALID_GOAL with the reason.
+    A new goal preempts the running one, which aborts. A goal that cannot be followed ends as INVALID_JOINTS or
+    INVALID_GOAL with the reason, and disturbs nothing.
     """
 
     GOAL_TOLERANCE = 0.02  # rad
     GOAL_TIME_TOLERANCE_S = 1.0
+    LONGEST_DELAY_S = 60.0
     Result = FollowJointTrajectory.Result
 
     def __init__(self, node: SimNode, beat: Beat, name: str, group: str):
@@ -184,70 +203,63 @@ class TrajectoryServer:
         return self._sim.groups[self._group]
 
     async def _execute(self, handle: Any) -> FollowJointTrajectory.Result:
+        try:
+            task = self._begin(handle.request)
+        except GoalRefused as refusal:
+            return self._abort(handle, refusal.code, str(refusal))
         self._newest = handle
-        goal = handle.request
+        while True:
+            await self._beat.next()
+            result = self._look(handle, task)
+            if result is not None:
+                return result
+
+    def _begin(self, goal: FollowJointTrajectory.Goal) -> TrajectoryTask:
+        """Start the joints moving; raises GoalRefused."""
         try:
             order = robot.joint_names_to_indices(self._joints, list(goal.trajectory.joint_names))
         except ValueError as error:
-            return self._abort(handle, self.Result.INVALID_JOINTS, str(error))
+            raise GoalRefused(self.Result.INVALID_JOINTS, str(error)) from error
         try:
-            delay_s = self._delay_s(goal.trajectory.header.stamp)
-            trajectory = _trajectory(goal.trajectory.points, order, delay_s)
+            trajectory = _trajectory(goal.trajectory.points, order, self._delay_s(goal.trajectory.header.stamp))
             path_tolerance = self._tolerances(goal.path_tolerance, np.inf)
             goal_tolerance = self._tolerances(goal.goal_tolerance, self.GOAL_TOLERANCE)
-            if len(trajectory.times_s) and trajectory.times_s[-1] < 0.0:
-                return self._abort(
-                    handle,
-                    self.Result.OLD_HEADER_TIMESTAMP,
-                    f"the trajectory ended {-trajectory.times_s[-1]:.3f} s ago",
-                )
             self._sim.follow_trajectory(self._group, trajectory)
         except ValueError as error:
-            return self._abort(handle, self.Result.INVALID_GOAL, str(error))
-        deadline_s = (
-            self._sim.time_s
-            + trajectory.times_s[-1]
-            + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
-        )
-        return await self._watch(handle, trajectory, path_tolerance, goal_tolerance, deadline_s)
+            raise GoalRefused(self.Result.INVALID_GOAL, str(error)) from error
+        end_s = self._sim.time_s + float(trajectory.times_s[-1])
+        deadline_s = end_s + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
+        return TrajectoryTask(trajectory.positions[-1], path_tolerance, goal_tolerance, end_s, deadline_s)
 
-    async def _watch(
-        self,
-        handle: Any,
-        trajectory: Trajectory,
-        path_tolerance: np.ndarray,
-        goal_tolerance: np.ndarray,
-        deadline_s: float,
-    ) -> FollowJointTrajectory.Result:
-        goal = trajectory.positions[-1]
-        end_s = self._sim.time_s + trajectory.times_s[-1]
-        while True:
-            await self._beat.next()
-            if handle is not self._newest:
-                return self._abort(handle, self.Result.INVALID_GOAL, "preempted by a newer goal")
-            if handle.is_cancel_requested:
-                self._sim.hold(self._group)
-                handle.canceled()
-                return self.Result(error_code=self.Result.SUCCESSFUL, error_string="cancelled; the joints hold")
-            actual, now_s = self._sim.joint_positions(self._joints), self._sim.time_s
-            desired = self._controller.desired(now_s)
-            handle.publish_feedback(self._feedback(desired, actual, now_s))
-            if (np.abs(desired - actual) > path_tolerance).any():
-                self._sim.hold(self._group)
-                return self._abort(
-                    handle, self.Result.PATH_TOLERANCE_VIOLATED, self._worst(desired, actual, path_tolerance)
-                )
-            if now_s >= end_s and (np.abs(goal - actual) <= goal_tolerance).all():
-                handle.succeed()
-                return self.Result(error_code=self.Result.SUCCESSFUL)
-            if now_s > deadline_s:
-                return self._abort(
-                    handle, self.Result.GOAL_TOLERANCE_VIOLATED, self._worst(goal, actual, goal_tolerance)
-                )
+    def _look(self, handle: Any, task: TrajectoryTask) -> FollowJointTrajectory.Result | None:
+        """Return the result of a goal that has come to its end in whatever way, else give feedback."""
+        if handle is not self._newest:
+            return self._abort(handle, self.Result.INVALID_GOAL, "preempted by a newer goal")
+        if handle.is_cancel_requested:
+            self._sim.hold(self._group)
+            handle.canceled()
+            return self.Result(error_code=self.Result.SUCCESSFUL, error_string="cancelled; the joints hold")
+        actual, now_s = self._sim.joint_positions(self._joints), self._sim.time_s
+        desired = self._controller.desired(now_s)
+        handle.publish_feedback(self._feedback(desired, actual, now_s))
+        if (np.abs(desired - actual) > task.path_tolerance).any():
+            self._sim.hold(self._group)
+            text = self._worst(desired, actual, task.path_tolerance)
+            return self._abort(handle, self.Result.PATH_TOLERANCE_VIOLATED, text)
+        if now_s >= task.end_s and (np.abs(task.goal - actual) <= task.goal_tolerance).all():
+            handle.succeed()
+            return self.Result(error_code=self.Result.SUCCESSFUL)
+        if now_s > task.deadline_s:
+            text = self._worst(task.goal, actual, task.goal_tolerance)
+            return self._abort(handle, self.Result.GOAL_TOLERANCE_VIOLATED, text)
+        return None
 
     def _delay_s(self, stamp: Time) -> float:
         start_s = stamp.sec + 1e-9 * stamp.nanosec
-        return start_s - self._sim.time_s if start_s > 0.0 else 0.0
+        delay_s = start_s - self._sim.time_s if start_s > 0.0 else 0.0
+        if delay_s > self.LONGEST_DELAY_S:
+            raise ValueError(f"the trajectory begins {delay_s:.0f} s ahead of /clock: does the client use_sim_time?")
+        return delay_s
 
     def _tolerances(self, asked: Iterable[Any], default: float) -> np.ndarray:
         """Return one tolerance a joint; in a goal 0 means the default and a negative number none (control_msgs)."""
@@ -287,7 +299,6 @@ class GripperServer:
         node.action(GripperCommand, "gripper_controller/gripper_cmd", self._execute)
 
     async def _execute(self, handle: Any) -> GripperCommand.Result:
-        self._newest = handle
         command = handle.request.command
         try:
             self._sim.command_gripper(command.position, command.max_effort)
@@ -295,6 +306,7 @@ class GripperServer:
             handle.abort()
             self._node.get_logger().warning(f"gripper goal refused: {error}")
             return self._state(GripperCommand.Result)
+        self._newest = handle
         while True:
             await self._beat.next()
             state = self._state(GripperCommand.Result)
@@ -436,7 +448,9 @@ def _trajectory(points: Iterable[JointTrajectoryPoint], order: np.ndarray, delay
     times = np.array([_seconds(point.time_from_start) for point in rows]) + delay_s
     positions = np.array([point.positions for point in rows])[:, order]
     velocities = np.array([point.velocities for point in rows])[:, order] if len(rows[0].velocities) else None
-    if times[-1] >= 0.0 and times[0] < 0.0:
+    if times[-1] < 0.0:
+        raise GoalRefused(FollowJointTrajectory.Result.OLD_HEADER_TIMESTAMP, f"it ended {-times[-1]:.3f} s ago")
+    if times[0] < 0.0:
         ahead = times >= 0.0
         times, positions, velocities = times[ahead], positions[ahead], None if velocities is None else velocities[ahead]
     return Trajectory(times, positions, velocities)

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from builtin_interfaces.msg import Duration
+from builtin_interfaces.msg import Duration, Time
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist
@@ -211,12 +211,38 @@ def test_arm_goals_that_cannot_be_end_with_their_code(client, goal, code):
     assert status == 6 and result.error_code == code and result.error_string
 
 
+def old_goal():
+    goal = arm_goal(robot.ARM_READY_RAD, 0.1)
+    goal.trajectory.header.stamp = Time(nanosec=1)
+    return goal
+
+
+def goal_by_the_wall_clock():
+    goal = arm_goal(robot.ARM_READY_RAD, 0.1)
+    goal.trajectory.header.stamp = Time(sec=1_700_000_000)
+    return goal
+
+
+@pytest.mark.parametrize(
+    ("goal", "code", "says"),
+    [
+        (old_goal(), FollowJointTrajectory.Result.OLD_HEADER_TIMESTAMP, "ago"),
+        (goal_by_the_wall_clock(), FollowJointTrajectory.Result.INVALID_GOAL, "use_sim_time"),
+    ],
+)
+def test_arm_goals_of_another_time_are_refused(client, goal, code, says):
+    status, result = client.result_of(client.send(client.arm, goal))
+    assert status == 6 and result.error_code == code and says in result.error_string
+
+
 def test_arm_goal_is_cancelled_and_preempted(client):
     handle = client.send(client.arm, arm_goal(robot.ARM_FOLDED_RAD, 4.0))
     client.let_pass(0.3)
     handle.cancel_goal_async()
     assert client.result_of(handle)[0] == 5
     first = client.send(client.arm, arm_goal(robot.ARM_FOLDED_RAD, 4.0))
+    bad = client.send(client.arm, arm_goal([9.0] * 6, 1.0))
+    assert client.result_of(bad)[0] == 6  # and the first goes on
     second = client.send(client.arm, arm_goal(robot.ARM_FOLDED_RAD, 1.5))
     status, result = client.result_of(first)
     assert status == 6 and "preempted" in result.error_string
