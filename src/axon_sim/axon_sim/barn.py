@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def list_barn(data_dir: str | Path) -> list[int]:
         int(match[1]) for path in folder.glob("world_*.world") if (match := re.fullmatch(r"world_(\d+)", path.stem))
     }
     for archive in _archives(folder):
-        with np.load(archive, allow_pickle=False) as data:
+        with _opened(archive) as data:
             found |= {int(match[1]) for key in data.files if (match := re.fullmatch(r"cyl_(\d+)", key))}
     if not found:
         raise ValueError(f"{folder}: holds no BARN world; expected barn_*.npz or world_*.world")
@@ -113,7 +114,7 @@ def load_barn(data_dir: str | Path, index: int) -> BarnWorld:
     """
     folder = Path(data_dir)
     for archive in _archives(folder):
-        with np.load(archive, allow_pickle=False) as data:
+        with _opened(archive) as data:
             if f"cyl_{index}" in data.files:
                 return _world_of_arrays(data, index)
     world_file = folder / f"world_{index}.world"
@@ -175,6 +176,13 @@ def _finite_array(name: str, values: object, shape: tuple[int, ...]) -> NDArray[
 
 def _archives(folder: Path) -> list[Path]:
     return sorted(folder.glob("barn_*.npz"))
+
+
+def _opened(archive: Path) -> np.lib.npyio.NpzFile:
+    try:
+        return np.load(archive, allow_pickle=False)
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ValueError(f"{archive}: cut off or not an archive of NumPy arrays ({error})") from error
 
 
 def _abbreviate(indices: list[int]) -> str:

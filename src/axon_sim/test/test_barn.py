@@ -80,6 +80,15 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
         list_barn(tmp_path)
 
 
+def test_a_cut_off_archive_is_refused(tmp_path):
+    np.savez(tmp_path / "whole.npz", cyl_9=np.zeros((3, 2)))
+    content = (tmp_path / "whole.npz").read_bytes()
+    for part in (content[: len(content) // 2], b"", b"not a zip"):
+        (tmp_path / "barn_x.npz").write_bytes(part)
+        with pytest.raises(ValueError, match=r"barn_x\.npz: cut off"):
+            list_barn(tmp_path)
+
+
 def test_a_folder_of_world_files_is_read_as_well_as_an_archive(tmp_path):
     world = generate_barn(5)
     (tmp_path / "world_7.world").write_text(format_world(world))

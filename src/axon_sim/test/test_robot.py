@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The robot's two descriptions agree, and it is the robot that the contract promises."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
 import pytest
+import yaml
 from scipy.spatial.transform import Rotation
 
 from axon_sim import robot
@@ -131,3 +133,16 @@ def test_arm_reaches_tables_in_front(model):
     for height in (0.40, 0.75):
         wrist_above = np.array([0.5 * robot.BASE_LENGTH_M + 0.25, 0.0, height + 0.05 + tool])
         assert abs(upper - forearm) < np.linalg.norm(wrist_above - shoulder) < upper + forearm
+
+
+def test_gazebo_files_name_what_the_robot_has(urdf):
+    folder = Path(__file__).parents[1] / "gazebo"
+    plugins = ElementTree.parse(folder / "plugins.urdf").getroot()
+    links = {link.get("name") for link in urdf.findall("link")}
+    assert {block.get("reference") for block in plugins.findall("gazebo")} - {None} <= links
+    assert {frame.text for frame in plugins.iter("gz_frame_id")} <= links
+    drive = plugins.find("gazebo/plugin")
+    assert float(drive.find("wheel_separation").text) == robot.WHEEL_TRACK_M
+    assert float(drive.find("wheel_radius").text) == robot.WHEEL_RADIUS_M
+    bridged = {entry["ros_topic_name"] for entry in yaml.safe_load((folder / "bridge.yaml").read_text())}
+    assert {"/clock", "scan", "imu", "odom", "/tf", "joint_states", "cmd_vel", "camera/depth/image_raw"} <= bridged
