@@ -14,7 +14,9 @@ import os
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import BrokenBarrierError
 
 import numpy as np
 from barn_drive import Drive, Task, run_task, start_worker
@@ -74,7 +76,8 @@ def drive_all(tasks: list[Task], jobs: int) -> tuple[list[Drive], float]:
     ready = context.Barrier(jobs + 1)
     with ProcessPoolExecutor(jobs, context, start_worker, (ready,)) as pool:
         drives = [pool.submit(run_task, task) for task in tasks]
-        ready.wait(timeout=600.0)
+        with suppress(BrokenBarrierError):  # a worker that failed: its drives say why
+            ready.wait(timeout=600.0)
         began = time.perf_counter()
         results = [drive.result() for drive in drives]
     return results, time.perf_counter() - began

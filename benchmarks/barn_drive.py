@@ -120,9 +120,13 @@ _driver: Driver | None = None
 
 
 def start_worker(ready: Barrier) -> None:
-    """Compile everything in a fresh process, then wait until the others have."""
+    """Compile everything in a fresh process, then wait until the others have; release them where it fails."""
     global _driver
-    _driver = Driver()
+    try:
+        _driver = Driver()
+    except BaseException:
+        ready.abort()
+        raise
     ready.wait(timeout=600.0)
 
 

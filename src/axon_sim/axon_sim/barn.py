@@ -181,7 +181,7 @@ def _archives(folder: Path) -> list[Path]:
 def _opened(archive: Path) -> np.lib.npyio.NpzFile:
     try:
         return np.load(archive, allow_pickle=False)
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ValueError(f"{archive}: cut off or not an archive of NumPy arrays ({error})") from error
 
 
