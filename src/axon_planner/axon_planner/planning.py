@@ -104,8 +104,8 @@ class PathPlanner:
         return with_headings(resample(band, SPACING_M), float(goal[2]))
 
     def _escape(self, field: Field, blocked: np.ndarray, cell: tuple[int, int]) -> tuple[int, int] | None:
-        """Nearest free cell to a blocked one, unless an obstacle covers the base's very centre."""
-        if field.distance_m[cell] == 0.0:
+        """Nearest free cell to a blocked one, unless an obstacle reaches into the middle of the base."""
+        if field.distance_m[cell] < 0.5 * self.config.footprint.inscribed_radius_m:
             return None
         reach = int(ESCAPE_M / field.resolution_m)
         row, col = max(0, cell[0] - reach), max(0, cell[1] - reach)

@@ -137,4 +137,6 @@ def test_lengths_equal_the_published_optimum(scenario):
     for index in np.linspace(0, len(rows) - 1, 4).astype(int):
         start_col, start_row, goal_col, goal_row = map(int, rows[index][4:8])
         result = find_path(blocked, (start_row, start_col), (goal_row, goal_col))
-        assert result.cost == pytest.approx(float(rows[index][8]), abs=1e-3)
+        published = rows[index][8]  # some maps' are rounded to six digits
+        decimals = len(published.partition(".")[2])
+        assert result.cost == pytest.approx(float(published), abs=max(1e-3, 0.51 * 10.0**-decimals))
