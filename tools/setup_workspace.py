@@ -87,7 +87,7 @@ class Setup:
             return
         self._remove_half_installed()
         files = self.workspace.requirement_groups()["base"]
-        self._run("pip", [self._pip(files)])
+        self._run("pip", [self._pip(files[:1]), self._pip(files)])  # pip itself first
         if self.workspace.ground.is_wheels:
             mend = str(self.workspace.root / "tools" / "mend_cmake_paths.py")
             self._run("mend", [[str(self.workspace.python), mend, str(self.workspace.venv)]])

@@ -125,9 +125,9 @@ class Workspace:
     def requirement_groups(self) -> dict[str, list[Path]]:
         """Requirement files that pip installs together, in the order of installation."""
         folder = self.root / "requirements"
-        base = [folder / "build.txt", folder / f"numpy{self.numpy_major()}.txt"]
+        base = [folder / "pip.txt", folder / "build.txt", folder / f"numpy{self.numpy_major()}.txt"]
         if self.ground.is_wheels:
-            base.insert(0, folder / "ros.txt")
+            base.append(folder / "ros.txt")
         libraries = [folder / "runtime.txt", folder / "dev.txt"]
         return {"base": base, "libraries": libraries, "torch": [folder / "torch.txt"]}
 
