@@ -76,11 +76,16 @@ def end(demo: Demo) -> None:
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Demo]]:
-    """Two demos at once: one in a Gazebo file of a BARN world; in the other the planner is killed while it drives."""
+    """Two demos at once: one in a Gazebo file of a BARN world; in the other the planner is killed while it drives.
+
+    At half the pace, since two cores have ten nodes to run.
+    """
     folder = tmp_path_factory.mktemp("demos")
     world_file = folder / "some.world"
     world_file.write_text(format_world(generate_barn(7)))
-    calm, hit = start(folder / "calm", "--world", str(world_file)), start(folder / "hit", "--world", "barn-like:7")
+    calm, hit = start(folder / "calm", "--pace", "0.5", "--world", str(world_file)), start(
+        folder / "hit", "--pace", "0.5", "--world", "barn-like:7"
+    )
     try:
         hit.wait_for(r"driving to 'goal', [2-8]\.\d m left")
         os.kill(int(hit.wait_for(r"\[planner-\d+\] started, process (\d+)")[1]), signal.SIGKILL)
@@ -160,6 +165,7 @@ def test_ctrl_c_leaves_no_process_and_a_readable_recording(tmp_path: Path) -> No
         (["--world", "apartmant"], "did you mean 'apartment'"),
         (["--world", "barn:151", "--data", "/nowhere"], "/nowhere"),
         (["--timeout", "0"], "timeout_s"),
+        (["--pace", "-1"], "real_time_factor"),
         (["--speed", "9"], "unrecognized arguments"),
     ],
 )

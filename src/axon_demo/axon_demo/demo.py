@@ -27,6 +27,7 @@ from axon_demo.video import write_video
 from axon_launch.guard import child_setup
 from axon_launch.packages import package_share
 from axon_sim.barn import BarnWorld, barn_score, generate_barn, load_barn, parse_world
+from axon_sim.config import SimConfig
 from axon_sim.robot import robot_footprint
 from axon_sim.worlds import World, make_world
 from axon_sim.worlds.barn_field import find_barn_dir
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         world = make_world(options.world, options.seed, options.data)
         DirectorConfig(world=options.world, seed=options.seed, timeout_s=options.timeout)
+        SimConfig(real_time_factor=options.pace)
     except ValueError as error:
         print(f"axon demo: {error}", file=sys.stderr)
         return _USAGE_CODE
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder for the results (default out/<time>)")
     parser.add_argument("--data", help="folder of the BARN worlds, for barn:N (default: $AXON_BARN_DIR)")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="longest time, simulated s (default 300)")
+    parser.add_argument("--pace", type=float, default=1.0, metavar="F", help="simulated seconds a second (default 1)")
     parser.add_argument("--no-video", dest="video", action="store_false", help="leave out the film, which takes a while to draw")
     return parser
 
@@ -139,6 +142,7 @@ def _launch_command(options: argparse.Namespace, files: Files) -> list[str]:
         "data_dir": str(Path(options.data).resolve()) if options.data else "",
         "out_dir": str(files.folder.resolve()),
         "timeout_s": options.timeout,
+        "real_time_factor": options.pace,
         "planner_config": package_share("axon_bringup") / "config" / ("barn" if _is_barn(options.world) else "") / "planner.yaml",
     }
     arguments = [f"{name}:={value}" for name, value in values.items()]
