@@ -38,7 +38,7 @@ from axon_sim.sensors import Images, ImuReading, JointReading, OdometryReading, 
 from axon_sim.simulator import GroundTruth, Readings, Simulator
 
 OPTICAL_FRAME = "camera_color_optical_frame"
-MAX_LAG_S = 0.25
+MAX_LAG_S = 0.05
 LINKS_EVERY = 2  # tf of the robot's links comes with every second state
 
 
