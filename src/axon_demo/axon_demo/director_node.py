@@ -21,6 +21,7 @@ from axon_core.geometry import quat_xyzw_from_yaw
 from axon_demo.config import DirectorConfig
 from axon_demo.mission import Goal, Mission, Step
 from axon_ros import BadInput, SkillNode, node_main
+from axon_ros.conversions import odometry_from_msg
 from axon_ros.qos import LATCHED, SENSOR
 from axon_sim.worlds import World, make_world
 
@@ -56,8 +57,8 @@ class DirectorNode(SkillNode):
         self._client.destroy()
 
     def _on_truth(self, msg: Odometry) -> None:
-        position = msg.pose.pose.position
-        self._mission.on_position(np.array([position.x, position.y]))
+        pose, _ = odometry_from_msg(msg)
+        self._mission.on_position(pose[:2])
 
     def _on_collisions(self, msg: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in msg.values}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Twist, TwistStamped, Vector3
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import CameraInfo, Image, Imu, JointState, LaserScan, PointCloud2, PointField
@@ -40,8 +41,7 @@ def bad(msg_type: type, stamp: Any) -> list[Specimen]:
         change(msg)
         specimens.append(Specimen(what, msg))
     if msg_type in _STREAMS:
-        msg = _GOOD[msg_type](stamp)
-        msg.header.stamp.sec += _FAR_AHEAD_S
+        msg = _GOOD[msg_type](Time(sec=stamp.sec + _FAR_AHEAD_S))
         specimens.append(Specimen("from the future", msg))
     return specimens
 

@@ -41,7 +41,7 @@ DIAGNOSTIC_KEYS = {
 }
 _GLOBAL_TOPICS = {"/tf", "/tf_static", "/clock", "/diagnostics", "/rosout", "/parameter_events"}
 _OF_ROS = ("use_sim_time", "start_type_description_service", "qos_overrides")
-_START_S, _CONFIGURE_S, _END_S = 30.0, 60.0, 6.0
+_START_S, _CONFIGURE_S, _REFUSAL_S, _END_S = 30.0, 60.0, 3.0, 6.0
 _NUMBERS = {
     ParameterType.PARAMETER_INTEGER: int,
     ParameterType.PARAMETER_DOUBLE: float,
@@ -109,12 +109,8 @@ class Examination:
         self.statuses.extend((time.monotonic(), stamp, status) for status in msg.status)
 
     def _find_name(self) -> str:
-        def others() -> list[str]:
-            found = self.tester.get_node_names_and_namespaces()
-            return [f"{space.rstrip('/')}/{name}" for name, space in found if name != self.tester.get_name()]
-
-        self.until(others, _START_S)
-        names = [name for name in others() if name.startswith(f"{NAMESPACE}/")]
+        self.until(lambda: _nodes(self.tester), _START_S)
+        names = _nodes(self.tester)
         self.expect("starts", names, f"no node under {NAMESPACE}; it wrote: {self.subject.output[-500:]}")
         return names[0] if names else ""
 
@@ -168,15 +164,16 @@ def with_an_unknown_parameter(command: Sequence[str]) -> _Violations:
     with tempfile.TemporaryDirectory() as folder:
         params = Path(folder) / "params.yaml"
         params.write_text("/**:\n  ros__parameters:\n    no_such_parameter: 1\n")
-        with ros(), process([*command, "--ros-args", "--params-file", str(params)], cwd=folder) as subject:
-            try:
-                code = subject.wait(_START_S)
-            except subprocess.TimeoutExpired:
+        arguments = ["--ros-args", "-r", f"__ns:={NAMESPACE}", "--params-file", str(params)]
+        with ros() as tester, process([*command, *arguments], cwd=folder) as subject:
+            spin_until(tester, lambda: not subject.alive or _nodes(tester), _START_S)
+            spin_until(tester, lambda: not subject.alive, _REFUSAL_S)
+            if subject.alive:
                 return {"unknown parameters": "it starts with a parameter that does not exist"}
-            named = "no_such_parameter" in subject.output and "Traceback" not in subject.output
-            if code != 0 and named:
-                return {}
-            return {"unknown parameters": f"exit code {code}, and no plain word of it: {subject.output[-300:]!r}"}
+            code, output = subject.wait(_END_S), subject.output
+    if code != 0 and "no_such_parameter" in output and "Traceback" not in output:
+        return {}
+    return {"unknown parameters": f"exit code {code}, and no plain word of it: {output[-300:]!r}"}
 
 
 @contextmanager
@@ -214,7 +211,7 @@ def _check_lifecycle(life: Examination) -> None:
         (Transition.TRANSITION_ACTIVATE, "active"),
     ]
     for number, (transition, state) in enumerate(way):
-        if life.state() == state and number < 2:  # a node that has ignored autostart is there already
+        if number < 2 and life.state() == "active":  # a node that ignores autostart is there already
             continue
         life.expect("lifecycle", life.change(transition) and life.state() == state, f"step {number}: not {state}")
 
@@ -290,6 +287,7 @@ def _check_bad_inputs(life: Examination) -> None:
     readers = [_Reader(life, topic, type_name) for topic, type_name in life.subscribed().items()]
     for reader in readers:
         life.until(lambda reader=reader: reader.publisher.get_subscription_count(), 3.0)
+    life.until(lambda: False, 0.5)  # the readers have to find the publishers too
     for reader in readers:
         reader.send_bad()
     life.until(lambda: all(reader.has_taken_all() for reader in readers), 4.0)
@@ -379,6 +377,11 @@ def _check_end(life: Examination, number: signal.Signals) -> None:
     output = life.subject.output
     life.expect("clean end", code == 0, f"exit code {code} after {number.name}: {output[-500:]}")
     life.expect("clean end", "Traceback" not in output, f"a traceback after {number.name}: {output[-1500:]}")
+
+
+def _nodes(tester: Any) -> list[str]:
+    found = [f"{namespace.rstrip('/')}/{name}" for name, namespace in tester.get_node_names_and_namespaces()]
+    return [name for name in found if name.startswith(f"{NAMESPACE}/")]
 
 
 def _descriptors(life: Examination) -> list[ParameterDescriptor]:
