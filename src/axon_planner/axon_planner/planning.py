@@ -14,8 +14,9 @@ from axon_planner.search import SearchStatus, find_path
 from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut, with_headings
 
 SPACING_M = 0.05
-# A robot may stand nearer to an obstacle than it would plan: its path then starts at the nearest free cell this near.
+# A robot may stand nearer to an obstacle than it would plan: within this distance it may leave through such cells.
 ESCAPE_M = 0.35
+ESCAPE_COST = 4.0
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,15 @@ class PathPlanner:
         blocked = ~np.isfinite(cost)
         start_cell, goal_cell = field.cell_of(start), field.cell_of(goal)
         if _inside(blocked, start_cell) and blocked[start_cell]:
-            start_cell = self._escape(field, blocked, start_cell)
-            if start_cell is None:
+            if field.distance_m[start_cell] < 0.5 * self.config.footprint.inscribed_radius_m:
                 return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
+            self._open_way_out(field, cost, start_cell)
+            blocked = ~np.isfinite(cost)
         found = find_path(blocked, start_cell, goal_cell, _finite(cost), self.config.search_timeout_s)
         if not found.found:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
-        raw = _with_ends(field.centers_of(found.cells), start, goal, keep_first=start_cell != field.cell_of(start))
+        raw = _with_ends(field.centers_of(found.cells), start, goal)
         path = self._smooth(raw, cost, field, goal)
         length_cost = found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, time.perf_counter() - began_s)
@@ -103,27 +105,22 @@ class PathPlanner:
         band = elastic_band(resample(corners, SPACING_M), field, self.soft_m)
         return with_headings(resample(band, SPACING_M), float(goal[2]))
 
-    def _escape(self, field: Field, blocked: np.ndarray, cell: tuple[int, int]) -> tuple[int, int] | None:
-        """Nearest free cell to a blocked one, unless an obstacle reaches into the middle of the base."""
-        if field.distance_m[cell] < 0.5 * self.config.footprint.inscribed_radius_m:
-            return None
+    def _open_way_out(self, field: Field, cost: np.ndarray, cell: tuple[int, int]) -> None:
+        """Where the base stands too near to an obstacle, let it leave over cells that are no nearer, at a high cost."""
         reach = int(ESCAPE_M / field.resolution_m)
-        row, col = max(0, cell[0] - reach), max(0, cell[1] - reach)
-        window = blocked[row : cell[0] + reach + 1, col : cell[1] + reach + 1]
-        free = np.argwhere(~window) + np.array([row, col])
-        away = np.linalg.norm(free - np.array(cell), axis=1)
-        if not len(free) or away.min() > reach:
-            return None
-        return tuple(int(k) for k in free[away.argmin()])
+        rows = slice(max(0, cell[0] - reach), cell[0] + reach + 1)
+        cols = slice(max(0, cell[1] - reach), cell[1] + reach + 1)
+        leaving = np.isinf(cost[rows, cols]) & (field.distance_m[rows, cols] >= field.distance_m[cell])
+        cost[rows, cols][leaving] = 1.0 + ESCAPE_COST * self.config.clearance_weight
 
 
 def _finite(cost: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(cost), cost, np.float32(1.0))
 
 
-def _with_ends(points: np.ndarray, start: np.ndarray, goal: np.ndarray, keep_first: bool) -> np.ndarray:
-    """Put the exact start in the place of the first cell (before it where it is another), the goal in the last's."""
-    inner = points[0 if keep_first else 1 : -1]
+def _with_ends(points: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Put the exact start and goal in the places of the first and the last cell."""
+    inner = points[1:-1]
     return np.array([start[:2], *inner, goal[:2]], dtype=np.float64)
 
 

@@ -2,9 +2,10 @@
 """Follow a path by sampling drives: model predictive path integral control over the distance field.
 
 Williams et al., "Model Predictive Path Integral Control", 2017: sample controls about the last plan, roll each out
-under the base's limits, weigh by exp(-cost / temperature). Here a cost is in metres of progress along the path; a fixed
-fan of arcs, stops and reverses is sampled beside the noise, so that the choice never depends on luck alone; the mean is
-driven only where it is about as good as the best single sample, else that one is.
+under the base's limits, weigh by exp(-cost / temperature). Here a cost is in metres of progress along the path. Beside
+the noise three kinds of drives are always sampled, so that the choice never depends on luck: pure pursuit of the path
+(Coulter 1992) at a few speeds, which threads a gap that noise would miss; arcs, stops and reverses; and the last plan.
+The mean is driven only where it is about as good as the best single sample, else that one is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from axon_planner.smoothing import resample
 
 DISCS = 3
 COLLISION_COST = 100.0
+PURSUIT_SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the top speed
+PURSUIT_REACH_M = (0.25, 0.5)
 KNOT_S = 0.3
 SPACING_M = 0.05
 TURN_GAIN = 2.5
@@ -73,6 +76,9 @@ class PathFollower:
         self.steps = max(2, round(config.horizon_s / config.sample_dt_s))
         self._noise = _noise_bank(config, self.steps)
         self._fan = _fan(config, self.steps)
+        self._pursuits = np.array(
+            [(v * config.max_speed_mps, reach) for v in PURSUIT_SPEEDS for reach in PURSUIT_REACH_M]
+        )
         self.path: np.ndarray | None = None
         self.reset()
 
@@ -167,7 +173,7 @@ class PathFollower:
             state, index, self.path, self._spacing, field.distance_m, field.origin_m, field.resolution_m,
             self.discs.centers_m, self.discs.radius_m, _weights(config), config.sample_dt_s,
         )  # fmt: skip
-        costs, drives = _sample(self._controls, self._noise, self._fan, *arguments)
+        costs, drives = _sample(self._controls, self._noise, self._fan, self._pursuits, *arguments)
         best = int(costs.argmin())
         weight = np.exp(-(costs - costs[best]) / config.temperature_m)
         mean = np.einsum("k,kti->ti", weight / weight.sum(), drives)
@@ -176,7 +182,7 @@ class PathFollower:
             mean = drives[best]
             mean_cost, clearance = _rollout(mean, *arguments)
         self._controls = mean
-        if clearance < 0.0 and clearance < self.discs.clearance(field, pose) - 1e-3:
+        if clearance < 0.0 and clearance + config.safety_margin_m < self.discs.clearance(field, pose) - 2e-3:
             return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)
         target = Twist2(float(mean[0, 0]), 0.0, float(mean[0, 1]))
         self._last = limit_twist(target, _blend(self._last, velocity), config.limits, dt_s)
@@ -305,18 +311,54 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
 
 
 @njit(cache=True)
-def _sample(mean, noise, fan, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
-    """Costs (K,) and clipped controls (K, steps, 2) of the fan, the mean itself and the mean with each noise."""
-    count = len(fan) + 1 + len(noise)
+def _pursue(controls, speed, reach, state, index, path, spacing, weights, dt):
+    """Fill `controls` with pure pursuit of the path's point `reach` ahead, at most at `speed`."""
+    turn, accel, decel, turn_accel = weights[2], weights[3], weights[4], weights[5]
+    x, y, yaw, v, w = state
+    last = len(path) - 1
+    i = index
+    for t in range(len(controls)):
+        while i < last:
+            here = (path[i, 0] - x) ** 2 + (path[i, 1] - y) ** 2
+            if (path[i + 1, 0] - x) ** 2 + (path[i + 1, 1] - y) ** 2 > here:
+                break
+            i += 1
+        ahead = min(last, i + int(reach / spacing))
+        dx, dy = path[ahead, 0] - x, path[ahead, 1] - y
+        along = dx * np.cos(yaw) + dy * np.sin(yaw)
+        left = dy * np.cos(yaw) - dx * np.sin(yaw)
+        curvature = 2.0 * left / max(dx * dx + dy * dy, 1e-4)
+        target_v, target_w = 0.0, turn if left > 0.0 else -turn
+        if along > 0.0:
+            target_v = min(speed, turn / max(abs(curvature), 1e-6))
+            target_w = target_v * curvature
+        controls[t, 0], controls[t, 1] = target_v, target_w
+        v += min(max(target_v - v, -decel * dt), accel * dt)
+        w += min(max(target_w - w, -turn_accel * dt), turn_accel * dt)
+        middle = yaw + 0.5 * w * dt
+        x += v * dt * np.cos(middle)
+        y += v * dt * np.sin(middle)
+        yaw += w * dt
+
+
+@njit(cache=True)
+def _sample(
+    mean, noise, fan, pursuits, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
+):
+    """Costs (K,) and clipped controls (K, steps, 2): pursuits, fan, the mean, the mean with each noise."""
+    fixed = len(pursuits) + len(fan)
+    count = fixed + 1 + len(noise)
     drives = np.empty((count, mean.shape[0], 2))
     costs = np.empty(count)
     for k in range(count):
-        if k < len(fan):
-            drives[k] = fan[k]
-        elif k == len(fan):
+        if k < len(pursuits):
+            _pursue(drives[k], pursuits[k, 0], pursuits[k, 1], state, index, path, spacing, weights, dt)
+        elif k < fixed:
+            drives[k] = fan[k - len(pursuits)]
+        elif k == fixed:
             drives[k] = mean
         else:
-            drives[k] = mean + noise[k - len(fan) - 1]
+            drives[k] = mean + noise[k - fixed - 1]
         costs[k], _ = _rollout(
             drives[k], state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
         )
