@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
 
 from axon_demo.runlog import read_run
 from axon_launch.guard import MARKER
 from axon_sim.barn import format_world, generate_barn
-from mcap.reader import make_reader
-from rosbags.highlevel import AnyReader
 
 sys.path.insert(0, str(Path(__file__).parent))
 from processes import children_of, new_tag, wait_until_gone
@@ -83,8 +83,9 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, D
     folder = tmp_path_factory.mktemp("demos")
     world_file = folder / "some.world"
     world_file.write_text(format_world(generate_barn(7)))
-    calm, hit = start(folder / "calm", "--pace", "0.5", "--world", str(world_file)), start(
-        folder / "hit", "--pace", "0.5", "--world", "barn-like:7"
+    calm, hit = (
+        start(folder / "calm", "--pace", "0.5", "--world", str(world_file)),
+        start(folder / "hit", "--pace", "0.5", "--world", "barn-like:7"),
     )
     try:
         hit.wait_for(r"driving to 'goal', [2-8]\.\d m left")
@@ -132,7 +133,10 @@ def test_the_recording_is_read_by_mcap_and_by_rosbags(two_runs: tuple[Demo, Demo
     with AnyReader([path]) as bag:
         topics = {connection.topic for connection in bag.connections}
         assert {"/scan", "/odom", "/tf", "/tf_static", "/cmd_vel", "/plan", "/costmap", "/diagnostics"} <= topics
-        scans = [bag.deserialize(data, one.msgtype) for one, _, data in bag.messages([c for c in bag.connections if c.topic == "/scan"])]
+        scans = [
+            bag.deserialize(data, one.msgtype)
+            for one, _, data in bag.messages([c for c in bag.connections if c.topic == "/scan"])
+        ]
     stamps_s = [scan.header.stamp.sec + 1e-9 * scan.header.stamp.nanosec for scan in scans]
     assert np.all(np.diff(stamps_s) > 0.0)
     assert np.median(np.diff(stamps_s)) == pytest.approx(0.1, abs=0.02)

@@ -16,13 +16,21 @@ class DirectorConfig:
     seed: int = param(0, "Seed of the world", minimum=0, read_only=True)
     data_dir: str = param("", "Folder of the BARN worlds, where the world is barn:N", read_only=True)
     out_dir: str = param("", "Folder for summary.json; the working directory if empty", read_only=True)
-    goals: tuple[str, ...] = param((), "Names of the goals to drive to, in order; all of the world's if empty", read_only=True)
-    goal_frame: str = param("odom", "Frame that the goals are sent in; it begins at the robot's start pose", read_only=True)
-    goal_tolerance_m: float = param(0.5, "Largest distance of the true position from a reached goal", unit="m", minimum=0.0)
+    goals: tuple[str, ...] = param(
+        (), "Names of the goals to drive to, in order; all of the world's if empty", read_only=True
+    )
+    goal_frame: str = param(
+        "odom", "Frame that the goals are sent in; it begins at the robot's start pose", read_only=True
+    )
+    goal_tolerance_m: float = param(
+        0.5, "Largest distance of the true position from a reached goal", unit="m", minimum=0.0
+    )
     timeout_s: float = param(300.0, "Longest time for the mission, on the node's clock", unit="s", minimum=1.0)
     startup_timeout_s: float = param(90.0, "Longest wait for simulator and planner, wall time", unit="s", minimum=1.0)
     stalled_clock_timeout_s: float = param(15.0, "Longest stand-still of the clock, wall time", unit="s", minimum=1.0)
-    silence_timeout_s: float = param(3.0, "Silence of the planner after which its goal is sent again", unit="s", minimum=0.5)
+    silence_timeout_s: float = param(
+        3.0, "Silence of the planner after which its goal is sent again", unit="s", minimum=0.5
+    )
     retries: int = param(2, "How often a goal that the planner gave up is tried again", minimum=0)
 
     def __post_init__(self) -> None:
@@ -57,7 +65,9 @@ class RecorderConfig:
         read_only=True,
     )
     max_rates_hz: tuple[str, ...] = param(
-        ("costmap=1.0", "joint_states=20.0", "plan_raw=2.0"), "Largest rates, as topic=Hz; the rest is left out", read_only=True
+        ("costmap=1.0", "joint_states=20.0", "plan_raw=2.0"),
+        "Largest rates, as topic=Hz; the rest is left out",
+        read_only=True,
     )
     image_topics: tuple[str, ...] = param(
         ("camera/color/image_raw",), "Images to record as JPEG, on TOPIC/compressed", read_only=True

@@ -93,13 +93,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Drive the simulated robot to the goals of a world, headless, and report.",
         epilog="Exit code: 0 mission succeeded, 1 failed, 2 wrong arguments, 130 interrupted.",
     )
-    parser.add_argument("--world", default="apartment", help="apartment, warehouse, barn:N, barn-like:SEED, a .world file")
+    parser.add_argument(
+        "--world", default="apartment", help="apartment, warehouse, barn:N, barn-like:SEED, a .world file"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the world and of all noise (default 0)")
     parser.add_argument("--out", type=Path, help="folder for the results (default out/<time>)")
     parser.add_argument("--data", help="folder of the BARN worlds, for barn:N (default: $AXON_BARN_DIR)")
-    parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="longest time, simulated s (default 300)")
+    parser.add_argument(
+        "--timeout", type=float, default=300.0, metavar="S", help="longest time, simulated s (default 300)"
+    )
     parser.add_argument("--pace", type=float, default=1.0, metavar="F", help="simulated seconds a second (default 1)")
-    parser.add_argument("--no-video", dest="video", action="store_false", help="leave out the film, which takes a while to draw")
+    parser.add_argument(
+        "--no-video", dest="video", action="store_false", help="leave out the film, which takes a while to draw"
+    )
     return parser
 
 
@@ -143,7 +149,10 @@ def _launch_command(options: argparse.Namespace, files: Files) -> list[str]:
         "out_dir": str(files.folder.resolve()),
         "timeout_s": options.timeout,
         "real_time_factor": options.pace,
-        "planner_config": package_share("axon_bringup") / "config" / ("barn" if _is_barn(options.world) else "") / "planner.yaml",
+        "planner_config": package_share("axon_bringup")
+        / "config"
+        / ("barn" if _is_barn(options.world) else "")
+        / "planner.yaml",
     }
     arguments = [f"{name}:={value}" for name, value in values.items()]
     return [sys.executable, "-m", "axon_launch", "demo", "--isolated", *arguments]

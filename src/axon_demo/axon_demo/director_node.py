@@ -92,7 +92,9 @@ class DirectorNode(SkillNode):
         message.header.frame_id = self.config.goal_frame
         message.pose.position.x, message.pose.position.y = map(float, goal.start_T_goal[:2])
         orientation = message.pose.orientation
-        orientation.x, orientation.y, orientation.z, orientation.w = map(float, quat_xyzw_from_yaw(goal.start_T_goal[2]))
+        orientation.x, orientation.y, orientation.z, orientation.w = map(
+            float, quat_xyzw_from_yaw(goal.start_T_goal[2])
+        )
         return message
 
     def _on_response(self, number: int, future: Any) -> None:

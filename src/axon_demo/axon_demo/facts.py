@@ -86,7 +86,9 @@ def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict
     last = statuses[-1].values
     worst = max(statuses, key=lambda status: status.level)
     loads = [float(status.values["cpu_percent"]) for status in statuses if "cpu_percent" in status.values]
-    latencies = {key: [float(s.values[key]) for s in statuses if key in s.values] for key in ("latency_p50_ms", "latency_p95_ms")}
+    latencies = {
+        key: [float(s.values[key]) for s in statuses if key in s.values] for key in ("latency_p50_ms", "latency_p95_ms")
+    }
     return {
         "name": name,
         "cpu_percent": f"{np.mean(loads):.0f}" if loads else "–",

@@ -103,7 +103,9 @@ class Mission:
         outcome = self._outcome
         outcome.ended_s, outcome.error_m = now_s, self._distance_m()
         if not outcome.error_m <= self.config.goal_tolerance_m:
-            outcome.reason = f"the planner says that {outcome.goal.name!r} is reached, but it is {outcome.error_m:.2f} m away"
+            outcome.reason = (
+                f"the planner says that {outcome.goal.name!r} is reached, but it is {outcome.error_m:.2f} m away"
+            )
             self._finish(now_s, False, outcome.reason)
             return
         outcome.reached, self._driving = True, False
@@ -130,7 +132,9 @@ class Mission:
         if not self._finished and self.started_s is None:
             return self._start(now_s, wall_s, planner_ready)
         if not self._finished and now_s - self.started_s > self.config.timeout_s:
-            self._finish(now_s, False, f"time limit of {self.config.timeout_s:g} s, on the way to {self.current.name!r}")
+            self._finish(
+                now_s, False, f"time limit of {self.config.timeout_s:g} s, on the way to {self.current.name!r}"
+            )
         if self._finished:
             return Step.FINISH
         if not self._driving:

@@ -57,7 +57,11 @@ class RecorderNode(SkillNode):
     def status_values(self) -> dict[str, str]:
         if self.state == "unconfigured":
             return {}
-        return {"rate_in_hz": f"{self._rate.rate_hz:.2f}", "recorded": str(self._rate.count), "topics": str(len(self._readers))}
+        return {
+            "rate_in_hz": f"{self._rate.rate_hz:.2f}",
+            "recorded": str(self._rate.count),
+            "topics": str(len(self._readers)),
+        }
 
     def _look_for_topics(self) -> None:
         known = dict(self.get_topic_names_and_types())
@@ -104,7 +108,9 @@ class RecorderNode(SkillNode):
         image = deserialize_message(data, Image)
         pixels = self._bridge.imgmsg_to_cv2(image, desired_encoding="bgr8")
         _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self.config.jpeg_quality])
-        message = CompressedImage(header=image.header, format=f"{image.encoding}; jpeg compressed bgr8", data=jpeg.tobytes())
+        message = CompressedImage(
+            header=image.header, format=f"{image.encoding}; jpeg compressed bgr8", data=jpeg.tobytes()
+        )
         return Channel(f"{channel.topic}/compressed", _COMPRESSED_TYPE, channel.qos_yaml), serialize_message(message)
 
     def _due(self, topic: str, period_ns: int) -> bool:

@@ -71,7 +71,7 @@ class Channel:
 
 
 class Recording:
-    """An MCAP file being written. Usable as a context manager; `close` writes the index, without which tools must search."""
+    """An MCAP file being written, also as a context manager; `close` adds the index, else tools must search."""
 
     def __init__(self, path: Path, prefixes: list[Path], chunk_bytes: int = _CHUNK_BYTES) -> None:
         """What is not yet a chunk is lost when the process is killed; `prefixes` is searched for definitions."""

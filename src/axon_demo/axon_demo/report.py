@@ -49,15 +49,19 @@ def write_report(
     video: Path | None = None,
 ) -> None:
     """Writes the page. `clearance_m` (N,) belongs to the poses of `log.truth`; without a video its place stays out."""
-    page = _environment().get_template("report.html").render(
-        summary=summary,
-        tiles=_tiles(summary),
-        goals=_goals(summary),
-        facts=_facts(summary),
-        nodes=node_rows(log, _started_s(summary, log) + _SETTLED_AFTER_S),
-        complaints=_complaints(log, _started_s(summary, log)),
-        video=_data_uri(video.read_bytes(), "video/webm") if video else None,
-        data=_script_json({"map": _map(log, summary, scene), "charts": _charts(log, clearance_m)}),
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            summary=summary,
+            tiles=_tiles(summary),
+            goals=_goals(summary),
+            facts=_facts(summary),
+            nodes=node_rows(log, _started_s(summary, log) + _SETTLED_AFTER_S),
+            complaints=_complaints(log, _started_s(summary, log)),
+            video=_data_uri(video.read_bytes(), "video/webm") if video else None,
+            data=_script_json({"map": _map(log, summary, scene), "charts": _charts(log, clearance_m)}),
+        )
     )
     path.write_text(page, encoding="utf-8")
 
@@ -118,7 +122,11 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         "barn_score": "BARN score (at most 0.5)",
         "video_speedup": "Film speed-up",
     }
-    return [(label, f"{summary[key]:g}" if isinstance(summary[key], float) else str(summary[key])) for key, label in names.items() if key in summary]
+    return [
+        (label, f"{summary[key]:g}" if isinstance(summary[key], float) else str(summary[key]))
+        for key, label in names.items()
+        if key in summary
+    ]
 
 
 def _started_s(summary: Mapping[str, Any], log: RunLog) -> float:
@@ -143,7 +151,10 @@ def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any
     grid = scene.obstacles
     height, width = np.asarray(grid.data.shape) * grid.resolution_m
     view = _view(log, grid, _goals(summary))
-    goals = [{"name": goal["name"], "x": goal["x_m"], "y": goal["y_m"], "reached": goal["reached"]} for goal in _goals(summary)]
+    goals = [
+        {"name": goal["name"], "x": goal["x_m"], "y": goal["y_m"], "reached": goal["reached"]}
+        for goal in _goals(summary)
+    ]
     return {
         "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
         "view": _rounded(view),
@@ -152,7 +163,10 @@ def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any
         "costmap": _costmap(log),
         "truth": _track(log.truth, log.span_s[0]),
         "believed": _believed(log),
-        "plans": [{"t": round(plan.time_s - log.span_s[0], 2), "points": _rounded(log.plan_in_world(plan))} for plan in _plans(log)],
+        "plans": [
+            {"t": round(plan.time_s - log.span_s[0], 2), "points": _rounded(log.plan_in_world(plan))}
+            for plan in _plans(log)
+        ],
         "goals": goals,
         "footprint": _rounded(scene.footprint.vertices_m),
     }

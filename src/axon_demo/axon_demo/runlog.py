@@ -132,7 +132,9 @@ class _Reader:
             "cmd_vel": lambda time_s, msg: self._motions["cmd"].append((time_s, np.zeros(3), _twist(msg))),
             "plan": self._on_plan,
             "costmap": self._on_costmap,
-            "camera/color/image_raw/compressed": lambda time_s, msg: self._log.images.append(Stamped(time_s, bytes(msg.data))),
+            "camera/color/image_raw/compressed": lambda time_s, msg: self._log.images.append(
+                Stamped(time_s, bytes(msg.data))
+            ),
             "joint_states": self._on_joints,
             "scan": self._on_scan,
             "diagnostics": self._on_diagnostics,

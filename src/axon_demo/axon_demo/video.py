@@ -41,7 +41,9 @@ class Shot:
     azimuth_deg: float
 
 
-def write_video(log: RunLog, world: World, path: Path, progress: Callable[[float], None] = lambda fraction: None) -> int:
+def write_video(
+    log: RunLog, world: World, path: Path, progress: Callable[[float], None] = lambda fraction: None
+) -> int:
     """Writes a VP8 WebM, which browsers play, and returns its speed-up over simulated time.
 
     Raises ValueError where the recording has no motion, RuntimeError where nothing can be drawn or encoded here.
@@ -165,7 +167,9 @@ def _draw_inset(frame: Image, stamped: Stamped | None) -> None:
     height = round(_INSET_WIDTH * picture.shape[0] / picture.shape[1])
     top, left = _HEIGHT - height - 16, _WIDTH - _INSET_WIDTH - 16
     frame[top - 2 : top + height + 2, left - 2 : left + _INSET_WIDTH + 2] = 245
-    frame[top : top + height, left : left + _INSET_WIDTH] = cv2.resize(picture, (_INSET_WIDTH, height), interpolation=cv2.INTER_AREA)
+    frame[top : top + height, left : left + _INSET_WIDTH] = cv2.resize(
+        picture, (_INSET_WIDTH, height), interpolation=cv2.INTER_AREA
+    )
     _draw_text(frame, "robot's camera", (left + 7, top + height - 9), 0.4)
 
 

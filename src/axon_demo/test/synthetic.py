@@ -55,11 +55,18 @@ def _write_step(recording: Recording, time_s: float, step: int) -> None:
     angle = SPEED_MPS * time_s
     odom = np.array([np.sin(angle), 1.0 - np.cos(angle), angle])
     cos, sin = np.cos(START[2]), np.sin(START[2])
-    world = np.array([START[0] + cos * odom[0] - sin * odom[1], START[1] + sin * odom[0] + cos * odom[1], START[2] + angle])
+    world = np.array(
+        [START[0] + cos * odom[0] - sin * odom[1], START[1] + sin * odom[0] + cos * odom[1], START[2] + angle]
+    )
     put(recording, "/odom", _odometry(odom), time_s)
     put(recording, "/sim/ground_truth", _odometry(world), time_s)
     put(recording, "/cmd_vel", _twist(), time_s)
-    put(recording, "/joint_states", make("sensor_msgs/msg/JointState", name=["wheel_left_joint"], position=np.array([angle])), time_s)
+    put(
+        recording,
+        "/joint_states",
+        make("sensor_msgs/msg/JointState", name=["wheel_left_joint"], position=np.array([angle])),
+        time_s,
+    )
     if step % 20 == 0:
         put(recording, "/plan", _plan(), time_s)
         put(recording, "/costmap", _costmap(), time_s)
@@ -80,7 +87,11 @@ def _twist() -> Any:
 
 def _pose(x: float, y: float, yaw_rad: float) -> Any:
     orientation = make("geometry_msgs/msg/Quaternion", z=float(np.sin(0.5 * yaw_rad)), w=float(np.cos(0.5 * yaw_rad)))
-    return make("geometry_msgs/msg/Pose", position=make("geometry_msgs/msg/Point", x=float(x), y=float(y)), orientation=orientation)
+    return make(
+        "geometry_msgs/msg/Pose",
+        position=make("geometry_msgs/msg/Point", x=float(x), y=float(y)),
+        orientation=orientation,
+    )
 
 
 def _odometry(pose: np.ndarray) -> Any:
@@ -102,7 +113,13 @@ def _costmap() -> Any:
 
 
 def _diagnostics(time_s: float) -> Any:
-    values = {"cpu_percent": "25.0", "cpu_s": f"{0.25 * time_s:.2f}", "latency_p50_ms": "3.0", "latency_p95_ms": "7.5", "drops": "2"}
+    values = {
+        "cpu_percent": "25.0",
+        "cpu_s": f"{0.25 * time_s:.2f}",
+        "latency_p50_ms": "3.0",
+        "latency_p95_ms": "7.5",
+        "drops": "2",
+    }
     pairs = [make("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in values.items()]
     level = 1 if time_s == 5.0 else 0
     status = make("diagnostic_msgs/msg/DiagnosticStatus", level=level, name="planner", message="<slow>", values=pairs)

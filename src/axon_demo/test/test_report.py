@@ -33,7 +33,9 @@ def page(tmp_path: Path, summary: dict[str, Any], log: RunLog, video: Path | Non
     grid.data[0] = OCCUPIED
     footprint = rectangle_footprint(0.4, 0.3)
     clearance_m = clearances_m(log.truth.poses, footprint, grid)
-    write_report(tmp_path / "report.html", log, summary | run_facts(log, clearance_m), Scene(grid, footprint), clearance_m, video)
+    write_report(
+        tmp_path / "report.html", log, summary | run_facts(log, clearance_m), Scene(grid, footprint), clearance_m, video
+    )
     return (tmp_path / "report.html").read_text()
 
 
@@ -65,7 +67,7 @@ def test_the_map_holds_the_driven_and_the_planned_path(tmp_path: Path, log: RunL
     data = data_of(page(tmp_path, SUMMARY, log))["map"]
     track = np.array(data["truth"])
     assert track[0, 1:3] == pytest.approx(synthetic.START[:2])
-    centre = synthetic.START[:2] + [-1.0, 0.0]
+    centre = synthetic.START[:2] - np.array([1.0, 0.0])
     assert np.linalg.norm(track[:, 1:3] - centre, axis=1) == pytest.approx(np.ones(len(track)), abs=2e-3)
     assert data["plans"][0]["points"][-1] == pytest.approx([2.0, 3.0])
     assert data["costmap"]["frame"] == pytest.approx([2.0, 1.0, 90.0])
@@ -81,7 +83,11 @@ def test_an_empty_recording_still_gives_a_page(tmp_path: Path) -> None:
     from axon_demo.recording import Recording
 
     Recording(tmp_path / "empty.mcap", []).close()
-    text = page(tmp_path, {"success": False, "reason": "nothing came", "world": "test", "seed": 0}, read_run(tmp_path / "empty.mcap"))
+    text = page(
+        tmp_path,
+        {"success": False, "reason": "nothing came", "world": "test", "seed": 0},
+        read_run(tmp_path / "empty.mcap"),
+    )
     assert "nothing came" in text
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -110,10 +111,8 @@ def _with_suffix(name: str) -> str:
 def _own_folders() -> list[Path]:
     """Where our launch files lie: in the installed axon_bringup, or in the checkout that this file is part of."""
     folders = [parent / "launch" for parent in Path(__file__).resolve().parents]
-    try:
+    with contextlib.suppress(LaunchError):  # not installed: only the checkout is left to look in
         folders.insert(0, package_share("axon_bringup") / "launch")
-    except LaunchError:  # not installed: only the checkout is left to look in
-        pass
     return [folder for folder in folders if folder.is_dir()]
 
 

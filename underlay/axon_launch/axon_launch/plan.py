@@ -78,7 +78,9 @@ class Argument:
     where: Where
 
 
-def make_plan(file: Path, arguments: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> list[ProcessPlan]:
+def make_plan(
+    file: Path, arguments: Mapping[str, str], environment: Mapping[str, str] = os.environ
+) -> list[ProcessPlan]:
     """The processes of a launch file in its order.
 
     Raises LaunchError, which names file and line, at the first thing that cannot be run: a wrong key, an argument that
@@ -194,9 +196,7 @@ class _Planner:
         label = arguments.name or executable
         self.processes.append(self._process(body, label, (str(program), *words), arguments))
 
-    def _process(
-        self, body: Located, label: str, command: tuple[str, ...], node: NodeArguments | None
-    ) -> ProcessPlan:
+    def _process(self, body: Located, label: str, command: tuple[str, ...], node: NodeArguments | None) -> ProcessPlan:
         return ProcessPlan(
             label=label,
             command=command,
@@ -235,7 +235,9 @@ class _Planner:
             return None
         name = self._text(body, "name")
         if not _ROS_NAME.fullmatch(name):
-            raise body.value["name"].error(f"node name {name!r}: only letters, digits and _ are allowed, no digit first")
+            raise body.value["name"].error(
+                f"node name {name!r}: only letters, digits and _ are allowed, no digit first"
+            )
         return name
 
     def _joined_namespace(self, item: Located | None) -> str | None:
