@@ -61,7 +61,7 @@ def write_package(folder: Path, name: str) -> Path:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with two packages, and with a virtual environment that is a stub."""
-    root = tmp_path / "a checkout"
+    root = tmp_path / "checkout"
     root.mkdir()
     shutil.copy(ROOT / "axon", root)
     for folder in ("tools", "requirements"):
@@ -185,6 +185,13 @@ def test_unwritable_checkout(checkout: Path):
     result = axon(checkout, "setup")
     assert result.returncode == 1
     assert f"cannot write in {checkout}" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a checkout", "a:checkout"])
+def test_path_that_colcon_cannot_stand(checkout: Path, name: str):
+    result = axon(checkout.rename(checkout.parent / name), "setup")
+    assert result.returncode == 1
+    assert name in result.stderr and "move the checkout" in result.stderr
 
 
 def bare_path(tmp_path: Path, **scripts: str) -> str:

@@ -291,8 +291,9 @@ def check_free_space(root: Path) -> None:
 
 def check_root(workspace: Workspace) -> None:
     """SetupError where the checkout cannot be used as it lies."""
-    if os.pathsep in str(workspace.root):
-        raise SetupError(f"{workspace.root}: a path with '{os.pathsep}' in it breaks search paths; move the checkout")
+    if re.search(rf"[\s{os.pathsep}]", str(workspace.root)):
+        reason = f"colcon's environment scripts break where a path has a space or '{os.pathsep}' in it"
+        raise SetupError(f"{workspace.root}: {reason}; move the checkout")
     try:
         workspace.log_dir.mkdir(parents=True, exist_ok=True)
         (workspace.state_dir / "lock").touch()
