@@ -12,7 +12,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package}"]),
         (f"share/{package}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "mcap", "rosbags", "jinja2", "plotly"],
+    install_requires=["setuptools", "numpy", "mcap", "rosbags", "jinja2"],
     zip_safe=False,
     maintainer="Axon maintainers",
     maintainer_email="maintainers@axon-robotics.org",
