@@ -46,7 +46,7 @@ class PlannerConfig:
     unknown_cost: float = param(
         1.3, "Cost of a metre through what nobody saw, over a seen one", minimum=1.0, maximum=100.0
     )
-    safety_margin_m: float = param(0.03, "Kept free around the footprint", unit="m", minimum=0.0, maximum=0.5)
+    safety_margin_m: float = param(0.02, "Kept free around the footprint", unit="m", minimum=0.0, maximum=0.5)
     comfort_clearance_m: float = param(
         0.40, "Clearance beyond which more is worth nothing", unit="m", minimum=0.05, maximum=3.0
     )

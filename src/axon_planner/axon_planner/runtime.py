@@ -27,6 +27,7 @@ __all__ = ["NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "
 SWITCH_FACTOR = 0.85
 SAME_WAY_M = 0.35
 LOST_PATH_M = 0.6
+SKIP_M = 0.3
 BLOCKED_FOR_S = 0.8
 PROGRESS_M = 0.2
 BACK_OFF_S = 1.2
@@ -129,7 +130,7 @@ class Navigator:
         self.planner = PathPlanner(config)
         self.follower = PathFollower(config)
         if self.path is not None:
-            self.follower.set_path(self.path)
+            self._take(self.path)
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
@@ -305,7 +306,7 @@ class Navigator:
 
     def _take(self, path: np.ndarray) -> None:
         self.path = path
-        self.follower.set_path(path)
+        self.follower.set_path(path, SKIP_M if self._plans_itself else 0.0)
 
     def _follow(self, t_s: float, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> Twist2:
         step = self.follower.step(pose, velocity, field, dt_s)

@@ -89,12 +89,18 @@ class PathFollower:
         self._last = Twist2()
         self._at_end = False
 
-    def set_path(self, path: np.ndarray) -> None:
-        """Follow `path` (N, 3) from wherever it comes nearest to the base; may change at any time."""
+    def set_path(self, path: np.ndarray, skip_m: float = 0.0) -> None:
+        """Follow `path` (N, 3) from wherever it comes nearest to the base; may change at any time.
+
+        What lies within `skip_m` of its first point is left out: a path planned from where the base stands may begin
+        with a step sideways, off an obstacle, that no base can drive and that would tell it to turn.
+        """
         path = np.asarray(path, dtype=np.float64)
         if path.ndim != 2 or path.shape[1] != 3 or len(path) < 1 or not np.isfinite(path).all():
             raise ValueError(f"path has shape {path.shape}: expected (N, 3) finite poses, N at least 1")
         points = resample(path[:, :2], SPACING_M) if len(path) > 1 else np.repeat(path[:, :2], 2, axis=0)
+        far = np.flatnonzero(np.linalg.norm(points - points[0], axis=1) > skip_m)
+        points = points[min(far[0] if len(far) else 0, len(points) - 2) :]
         edges = np.diff(points, axis=0)
         yaw = np.arctan2(edges[:, 1], edges[:, 0])
         if path_length(path) < 1e-6:
@@ -102,7 +108,7 @@ class PathFollower:
         moved = self.path is None or np.linalg.norm(self.path[-1, :2] - path[-1, :2]) > 1e-6
         self._at_end = self._at_end and not moved
         self.path = np.column_stack([points, np.append(yaw, yaw[-1])])
-        self._spacing = path_length(self.path) / (len(points) - 1)
+        self._spacing = float(np.linalg.norm(edges, axis=1).mean())
         self._end_yaw = float(path[-1, 2])
 
     def step(self, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> FollowStep:
