@@ -10,7 +10,10 @@ TICK_S = 0.01
 
 @dataclass(frozen=True)
 class SimConfig:
-    """What is simulated and how fast. The pace, `always_render` and `command_timeout_s` may change while time runs."""
+    """What is simulated and how fast.
+
+    The pace, `always_render`, `command_timeout_s` and `patience_s` may change while time runs.
+    """
 
     world: str = param(
         "apartment",
@@ -61,6 +64,13 @@ class SimConfig:
     always_render: bool = param(False, "Render also while nobody subscribes to an image")
     command_timeout_s: float = param(
         0.3, "The base brakes when no velocity command came for so long", unit="s", minimum=0.05, maximum=5.0
+    )
+    patience_s: float = param(
+        0.5,
+        "Simulated time waits so long, by the wall clock, for a velocity command that is late; 0: never",
+        unit="s",
+        minimum=0.0,
+        maximum=10.0,
     )
     publish_tf: bool = param(True, "Publish odom -> base_link and the robot's links", read_only=True)
     odom_frame: str = param("odom", "Frame of the odometry", read_only=True)

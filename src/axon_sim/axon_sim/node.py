@@ -3,6 +3,7 @@
 
 import array
 import contextlib
+import math
 import os
 import threading
 import time
@@ -62,6 +63,7 @@ class SimNode(SkillNode):
         """Offer the robot and let time run."""
         self._robot = RobotOutputs(self)
         kind, callback = (TwistStamped, self._on_stamped) if self.config.stamped_commands else (Twist, self._on_twist)
+        self._gate = CommandGate()
         self.input(kind, "cmd_vel", callback, qos=COMMAND, timeout_s=None, required=False)
         self.serve(Trigger, "sim/reset", self._on_reset)
         beat = Beat(self)
@@ -86,6 +88,7 @@ class SimNode(SkillNode):
             self.sim.command_velocity(twist_from_msg(msg))
         except ValueError as error:
             raise BadInput(str(error)) from error
+        self._gate.arrived(self.sim.time_s)
 
     def _on_stamped(self, msg: TwistStamped) -> None:
         self._on_twist(msg.twist)
@@ -114,6 +117,7 @@ class SimNode(SkillNode):
                 if window is not None and readings.contacts is not None:
                     window.sync()
                 pace.wait(self.config.real_time_factor)
+                self._gate.wait(self.sim.time_s, self.config.patience_s)
 
 
 def _window(simulator: Simulator) -> Any:
@@ -138,6 +142,33 @@ class Pace:
         self._due_s = max(self._due_s + TICK_S / real_time_factor, now - MAX_LAG_S)
         if self._due_s > now:
             time.sleep(self._due_s - now)
+
+
+class CommandGate:
+    """Holds simulated time while a stream of velocity commands is late: a busy machine slows the clock, not the driver.
+
+    A stream is live from its first command until it lets time wait in vain; then the base's own time-out brakes.
+    """
+
+    LATE_S = 0.1
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._newest_s = -math.inf
+        self._live = False
+
+    def arrived(self, time_s: float) -> None:
+        """Note a command at a simulated time."""
+        with self._change:
+            self._newest_s, self._live = time_s, True
+            self._change.notify_all()
+
+    def wait(self, time_s: float, patience_s: float) -> None:
+        """Wait up to `patience_s` of the wall clock for the next command of a live stream that is late."""
+        with self._change:
+            if not self._live or time_s - self._newest_s < self.LATE_S:
+                return
+            self._live = self._change.wait_for(lambda: time_s - self._newest_s < self.LATE_S, patience_s)
 
 
 class Beat:

@@ -3,6 +3,7 @@
 
 import math
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -25,6 +26,7 @@ from axon_ros.conversions import camera_from_msg, image_from_msg, odometry_from_
 from axon_ros.qos import COMMAND, LATCHED, SENSOR
 from axon_ros.testing import isolated_domain, process, ros, spin_until
 from axon_sim import robot
+from axon_sim.node import CommandGate
 
 TOPICS = {
     "scan": LaserScan,
@@ -271,3 +273,23 @@ def test_what_cannot_be_simulated_fails_to_configure_and_is_said(parameter, says
         assert says in sim.output
         assert sim.alive and sim.stop() == 0
         assert "Traceback" not in sim.output
+
+
+def test_time_waits_for_the_late_command_of_a_live_stream():
+    gate = CommandGate()
+    gate.arrived(1.0)
+    held = threading.Thread(target=gate.wait, args=(1.2, 60.0))
+    held.start()
+    held.join(0.1)
+    assert held.is_alive()
+    gate.arrived(1.2)
+    held.join(10.0)
+    assert not held.is_alive()
+
+
+def test_time_goes_on_without_a_stream_and_after_one_has_ended():
+    gate = CommandGate()
+    gate.wait(5.0, 60.0)  # no command ever came: would last a minute
+    gate.arrived(5.0)
+    gate.wait(6.0, 0.01)
+    gate.wait(7.0, 60.0)  # waited for once in vain, so no longer live
