@@ -31,7 +31,7 @@ def make_apartment(seed: int) -> World:
     b.light(center, WIDTH_M)
     goals = {
         "living_room": (2.9, 3.0, 0.0),
-        "kitchen": (5.7, 1.15, 0.0),
+        "kitchen": (6.2, 3.25, 0.0),
         "hall": (7.9, 4.65, 0.0),
         "bedroom": (doors["bedroom"], 6.0, QUARTER),
         "study": (doors["study"], 6.3, QUARTER),
@@ -134,7 +134,7 @@ def _kitchen(b: SceneBuilder) -> None:
     fur.table(b, "dining_table", x, y, 0.0, (1.3, 0.8, 0.74))
     for dx in (-0.36, 0.36):
         fur.chair(b, "chair", x + dx + _jitter(b), y + 0.62, -QUARTER + _jitter(b, 0.2))
-    fur.chair(b, "chair", x - 0.95 + _jitter(b, 0.03), y + 0.05, _jitter(b, 0.2))
+    fur.chair(b, "chair", x - 0.82 + _jitter(b, 0.02), y + 0.05, _jitter(b, 0.1))
     fur.cabinet(b, "sideboard", 6.8 + _jitter(b, 0.2), 0.27, QUARTER, (0.40, 1.4, 0.85), doors=3)
     fur.plant(b, "plant", 5.4, 0.4, 0.8)
     fur.picture(b, 6.8, 0.07, QUARTER, 0.9, 0.6)
