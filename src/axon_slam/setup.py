@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+from setuptools import find_packages, setup
+
+PACKAGE = "axon_slam"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="Axon maintainers",
+    maintainer_email="maintainers@axon-robotics.org",
+    description="RGB-D SLAM: tracking, keyframes, loop closure by a pose graph, occupancy map.",
+    license="Apache-2.0",
+)
