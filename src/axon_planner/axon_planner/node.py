@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The planner as a node: Nav2's three actions, `goal_pose`, and commands to the safety node.
 
-One thread: a timer at `control_rate_hz` drives. A goal is executed, in rclpy's sense, only when its drive is over and
-its result known: an execute callback that awaits would make rclpy's executor poll it without a pause. At any time one
-drive goes on; a new goal ends the old one.
+One thread: a timer at `control_rate_hz` drives, and goals end as `axon_ros.endings` says. At any time one drive goes
+on; a new goal ends the old one.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ from axon_ros.conversions import (
     scan_from_msg,
     twist_to_msg,
 )
+from axon_ros.endings import Endings
 from axon_ros.errors import BadInput, NoTransform
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT, SENSOR
@@ -101,7 +101,7 @@ class PlannerNode(SkillNode):
         super().__init__("planner", PlannerConfig, **kwargs)
         self._navigator: Navigator | None = None
         self._drive: Drive | None = None
-        self._concluded: dict[bytes, tuple[Any, Outcome]] = {}
+        self._endings = Endings()
 
     def on_load(self, config: PlannerConfig) -> None:
         self._navigator = Navigator(config)
@@ -121,8 +121,8 @@ class PlannerNode(SkillNode):
         self.input(OccupancyGrid, "map", self._on_map, LATCHED, timeout_s=None, required=False)
         self.input(PoseStamped, "goal_pose", self._on_goal_pose, RESULT, timeout_s=None, required=False)
         self.action(ComputePathToPose, "compute_path_to_pose", self._compute_path)
-        self.action(FollowPath, "follow_path", self._result_of, accepted=self._follow_path)
-        self.action(NavigateToPose, "navigate_to_pose", self._result_of, accepted=self._navigate)
+        self.action(FollowPath, "follow_path", self._endings.execute, accepted=self._follow_path)
+        self.action(NavigateToPose, "navigate_to_pose", self._endings.execute, accepted=self._navigate)
         self.timer(1.0 / self.config.control_rate_hz, self._control)
         self.timer(COSTMAP_PERIOD_S, self._publish_costmap)
 
@@ -198,30 +198,30 @@ class PlannerNode(SkillNode):
         self._begin_drive(handle, _Follow(), path)
 
     def _compute_path(self, handle: Any) -> Any:
-        request, result = handle.request, _Plan()
+        result, outcome = self._plan_outcome(handle.request)
+        getattr(handle, outcome.state)()
+        return _filled(result, outcome)
+
+    def _plan_outcome(self, request: Any) -> tuple[Any, Outcome]:
+        result = _Plan()
         if request.planner_id not in PLANNER_IDS:
             text = f"planner_id '{request.planner_id}': expected one of {_listed(PLANNER_IDS)}"
-            return _filled(handle, result, Outcome("abort", _Plan.INVALID_PLANNER, text))
+            return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
         try:
             goal = self._in_global_frame(request.goal)
             start = self._in_global_frame(request.start) if request.use_start else self._base_pose()
         except BadInput as error:
-            return _filled(handle, result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN))
+            return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
         plan = self._navigator.plan_path(start, goal)
         result.planning_time = _duration(plan.planning_s)
         if not plan.found:
-            return _filled(handle, result, Outcome("abort", _plan_code(plan), plan.reason))
+            return result, Outcome("abort", _plan_code(plan), plan.reason)
         result.path = self._path_msg(plan.path)
         self._plan_output.publish(result.path)
-        return _filled(handle, result, Outcome("succeed"))
+        return result, Outcome("succeed")
 
     def _conclude(self, handle: Any, result: Any, outcome: Outcome) -> None:
-        """Let rclpy execute the goal, which fetches its result here and sends it."""
-        self._concluded[bytes(handle.goal_id.uuid)] = result, outcome
-        handle.execute()
-
-    def _result_of(self, handle: Any) -> Any:
-        return _filled(handle, *self._concluded.pop(bytes(handle.goal_id.uuid)))
+        self._endings.end(handle, outcome.state, _filled(result, outcome))
 
     def _begin_drive(self, handle: Any, result: Any, goal: np.ndarray) -> None:
         """Drive to a pose (3,) or along a path (N, 3)."""
@@ -366,11 +366,8 @@ class PlannerNode(SkillNode):
         return np.array([se2_compose(frame, pose) for pose in path_from_msg(msg)])
 
 
-def _filled(handle: Any, result: Any, outcome: Outcome) -> Any:
-    """Put the outcome into the goal's state and its result."""
+def _filled(result: Any, outcome: Outcome) -> Any:
     result.error_code, result.error_msg = outcome.error_code, outcome.error_msg
-    if handle.is_active:
-        getattr(handle, outcome.state)()
     return result
 
 

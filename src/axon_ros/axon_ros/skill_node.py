@@ -169,8 +169,9 @@ class SkillNode(LifecycleNode):
     ) -> ActionServer:
         """Offer an action on a reentrant group.
 
-        `execute(goal_handle)` returns the result. Make it `async` and await a `rclpy.task.Future`, or ask for
-        `threads`; otherwise it blocks the executor. Without `accepted`, every accepted goal is executed at once.
+        `execute(goal_handle)` returns the result and blocks the executor meanwhile, unless the node has `threads`. A
+        goal that takes a while is better begun by `accepted` and ended through `axon_ros.endings.Endings`. Without
+        `accepted`, every accepted goal is executed at once.
         """
         optional = {} if accepted is None else {"handle_accepted_callback": accepted}
         group = ReentrantCallbackGroup()

@@ -17,7 +17,6 @@ from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TransformStamped, Twist, TwistStamped, WrenchStamped
 from nav_msgs.msg import Odometry
-from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, Imu, JointState, LaserScan
 from std_msgs.msg import Bool, Header, String
@@ -26,6 +25,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, scan_to_msg, twist_from_msg
+from axon_ros.endings import Endings
 from axon_ros.errors import BadInput
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT
@@ -66,10 +66,9 @@ class SimNode(SkillNode):
         self._gate = CommandGate()
         self.input(kind, "cmd_vel", callback, qos=COMMAND, timeout_s=None, required=False)
         self.serve(Trigger, "sim/reset", self._on_reset)
-        beat = Beat(self)
-        TrajectoryServer(self, beat, "arm_controller/follow_joint_trajectory", "arm")
-        TrajectoryServer(self, beat, "head_controller/follow_joint_trajectory", "camera")
-        GripperServer(self, beat)
+        TrajectoryServer(self, "arm_controller/follow_joint_trajectory", "arm")
+        TrajectoryServer(self, "head_controller/follow_joint_trajectory", "camera")
+        GripperServer(self)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._thread.start()
@@ -171,27 +170,6 @@ class CommandGate:
             self._live = self._change.wait_for(lambda: time_s - self._newest_s < self.LATE_S, patience_s)
 
 
-class Beat:
-    """What coroutines of the executor wait for: the next beat, some twenty a second."""
-
-    PERIOD_S = 0.05
-
-    def __init__(self, node: SimNode):
-        self._node, self._waiting = node, []
-        node.timer(self.PERIOD_S, self._on_timer, steady=True)
-
-    def next(self) -> Future:
-        """Return what to await."""
-        future = Future(executor=self._node.executor)
-        self._waiting.append(future)
-        return future
-
-    def _on_timer(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            future.set_result(None)
-
-
 class GoalRefused(Exception):
     """A trajectory goal cannot be followed; `code` is the error code of its result."""
 
@@ -211,11 +189,53 @@ class TrajectoryTask:
     deadline_s: float
 
 
-class TrajectoryServer:
+class GoalServer:
+    """Serves one goal at a time: a new one preempts the running one, which aborts.
+
+    A subclass begins a goal in `begin(request)`, which raises to refuse it, and says in `look()` whether it has ended.
+    """
+
+    PERIOD_S = 0.05
+
+    def __init__(self, node: SimNode, action_type: type, name: str):
+        self._endings, self._running = Endings(), None
+        node.action(action_type, name, self._endings.execute, accepted=self._accept)
+        node.timer(self.PERIOD_S, self._on_timer, steady=True)
+
+    def begin(self, request: Any) -> None:
+        """Start moving; raises GoalRefused."""
+        raise NotImplementedError
+
+    def look(self, handle: Any) -> tuple[str, Any] | None:
+        """Return how the running goal has ended, state and result, else give feedback."""
+        raise NotImplementedError
+
+    def refusal(self, code: int, text: str) -> Any:
+        """Return the result of a goal that was refused or preempted."""
+        raise NotImplementedError
+
+    def _accept(self, handle: Any) -> None:
+        try:
+            self.begin(handle.request)
+        except GoalRefused as refused:
+            self._endings.end(handle, "abort", self.refusal(refused.code, str(refused)))
+            return
+        before, self._running = self._running, handle
+        if before is not None:
+            code = FollowJointTrajectory.Result.INVALID_GOAL
+            self._endings.end(before, "abort", self.refusal(code, "preempted by a newer goal"))
+
+    def _on_timer(self) -> None:
+        ended = self.look(self._running) if self._running is not None else None
+        if ended is not None:
+            handle, self._running = self._running, None
+            self._endings.end(handle, *ended)
+
+
+class TrajectoryServer(GoalServer):
     """FollowJointTrajectory of one group of joints, as ros2_control's joint trajectory controller serves it.
 
-    A new goal preempts the running one, which aborts. A goal that cannot be followed ends as INVALID_JOINTS or
-    INVALID_GOAL with the reason, and disturbs nothing.
+    A goal that cannot be followed ends as INVALID_JOINTS or INVALID_GOAL with the reason, and disturbs nothing.
     """
 
     GOAL_TOLERANCE = 0.02  # rad
@@ -223,29 +243,16 @@ class TrajectoryServer:
     LONGEST_DELAY_S = 60.0
     Result = FollowJointTrajectory.Result
 
-    def __init__(self, node: SimNode, beat: Beat, name: str, group: str):
-        self._sim, self._beat, self._group = node.sim, beat, group
+    def __init__(self, node: SimNode, name: str, group: str):
+        self._sim, self._group = node.sim, group
         self._joints: tuple[str, ...] = self._controller.names
-        self._newest: Any = None
-        node.action(FollowJointTrajectory, name, self._execute)
+        super().__init__(node, FollowJointTrajectory, name)
 
     @property
     def _controller(self) -> JointGroup:
         return self._sim.groups[self._group]
 
-    async def _execute(self, handle: Any) -> FollowJointTrajectory.Result:
-        try:
-            task = self._begin(handle.request)
-        except GoalRefused as refusal:
-            return self._abort(handle, refusal.code, str(refusal))
-        self._newest = handle
-        while True:
-            await self._beat.next()
-            result = self._look(handle, task)
-            if result is not None:
-                return result
-
-    def _begin(self, goal: FollowJointTrajectory.Goal) -> TrajectoryTask:
+    def begin(self, goal: FollowJointTrajectory.Goal) -> None:
         """Start the joints moving; raises GoalRefused."""
         try:
             order = robot.joint_names_to_indices(self._joints, list(goal.trajectory.joint_names))
@@ -260,29 +267,30 @@ class TrajectoryServer:
             raise GoalRefused(self.Result.INVALID_GOAL, str(error)) from error
         end_s = self._sim.time_s + float(trajectory.times_s[-1])
         deadline_s = end_s + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
-        return TrajectoryTask(trajectory.positions[-1], path_tolerance, goal_tolerance, end_s, deadline_s)
+        self._task = TrajectoryTask(trajectory.positions[-1], path_tolerance, goal_tolerance, end_s, deadline_s)
 
-    def _look(self, handle: Any, task: TrajectoryTask) -> FollowJointTrajectory.Result | None:
-        """Return the result of a goal that has come to its end in whatever way, else give feedback."""
-        if handle is not self._newest:
-            return self._abort(handle, self.Result.INVALID_GOAL, "preempted by a newer goal")
+    def refusal(self, code: int, text: str) -> FollowJointTrajectory.Result:
+        """Return a result with its code and reason."""
+        return self.Result(error_code=code, error_string=text)
+
+    def look(self, handle: Any) -> tuple[str, FollowJointTrajectory.Result] | None:
+        """Return how the goal has ended, else give feedback."""
+        task = self._task
         if handle.is_cancel_requested:
             self._sim.hold(self._group)
-            handle.canceled()
-            return self.Result(error_code=self.Result.SUCCESSFUL, error_string="cancelled; the joints hold")
+            return "canceled", self.refusal(self.Result.SUCCESSFUL, "cancelled; the joints hold")
         actual, now_s = self._sim.joint_positions(self._joints), self._sim.time_s
         desired = self._controller.desired(now_s)
         handle.publish_feedback(self._feedback(desired, actual, now_s))
         if (np.abs(desired - actual) > task.path_tolerance).any():
             self._sim.hold(self._group)
             text = self._worst(desired, actual, task.path_tolerance)
-            return self._abort(handle, self.Result.PATH_TOLERANCE_VIOLATED, text)
+            return "abort", self.refusal(self.Result.PATH_TOLERANCE_VIOLATED, text)
         if now_s >= task.end_s and (np.abs(task.goal - actual) <= task.goal_tolerance).all():
-            handle.succeed()
-            return self.Result(error_code=self.Result.SUCCESSFUL)
+            return "succeed", self.Result(error_code=self.Result.SUCCESSFUL)
         if now_s > task.deadline_s:
             text = self._worst(task.goal, actual, task.goal_tolerance)
-            return self._abort(handle, self.Result.GOAL_TOLERANCE_VIOLATED, text)
+            return "abort", self.refusal(self.Result.GOAL_TOLERANCE_VIOLATED, text)
         return None
 
     def _delay_s(self, stamp: Time) -> float:
@@ -314,44 +322,37 @@ class TrajectoryServer:
         )
         return feedback
 
-    def _abort(self, handle: Any, code: int, text: str) -> FollowJointTrajectory.Result:
-        handle.abort()
-        return self.Result(error_code=code, error_string=text)
 
-
-class GripperServer:
+class GripperServer(GoalServer):
     """GripperCommand: `position` is the opening between the fingertips in metres.
 
     Closing on a thing ends as stalled, which is a success: the thing is held.
     """
 
-    def __init__(self, node: SimNode, beat: Beat):
-        self._node, self._sim, self._beat, self._newest = node, node.sim, beat, None
-        node.action(GripperCommand, "gripper_controller/gripper_cmd", self._execute)
+    def __init__(self, node: SimNode):
+        self._node, self._sim = node, node.sim
+        super().__init__(node, GripperCommand, "gripper_controller/gripper_cmd")
 
-    async def _execute(self, handle: Any) -> GripperCommand.Result:
-        command = handle.request.command
+    def begin(self, goal: GripperCommand.Goal) -> None:
+        """Start the fingers moving; raises GoalRefused."""
         try:
-            self._sim.command_gripper(command.position, command.max_effort)
+            self._sim.command_gripper(goal.command.position, goal.command.max_effort)
         except ValueError as error:
-            handle.abort()
-            self._node.get_logger().warning(f"gripper goal refused: {error}")
-            return self._state(GripperCommand.Result)
-        self._newest = handle
-        while True:
-            await self._beat.next()
-            state = self._state(GripperCommand.Result)
-            if handle is not self._newest:
-                handle.abort()
-                return state
-            if handle.is_cancel_requested:
-                self._sim.command_gripper(self._sim.gripper_width_m())
-                handle.canceled()
-                return state
-            handle.publish_feedback(self._state(GripperCommand.Feedback))
-            if state.reached_goal or state.stalled:
-                handle.succeed()
-                return state
+            raise GoalRefused(0, str(error)) from error
+
+    def refusal(self, code: int, text: str) -> GripperCommand.Result:
+        """Return where the fingers are; the message has no room for the reason, the log has."""
+        self._node.get_logger().warning(f"gripper goal ended: {text}")
+        return self._state(GripperCommand.Result)
+
+    def look(self, handle: Any) -> tuple[str, GripperCommand.Result] | None:
+        """Return how the goal has ended, else give feedback."""
+        state = self._state(GripperCommand.Result)
+        if handle.is_cancel_requested:
+            self._sim.command_gripper(self._sim.gripper_width_m())
+            return "canceled", state
+        handle.publish_feedback(self._state(GripperCommand.Feedback))
+        return ("succeed", state) if state.reached_goal or state.stalled else None
 
     def _state(self, kind: type) -> Any:
         width, gripper, touch = self._sim.gripper_width_m(), self._sim.gripper, self._sim.touch()
