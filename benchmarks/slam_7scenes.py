@@ -133,7 +133,7 @@ def drive(sequence: Sequence, config: SlamConfig, as_it_is: bool) -> Run:
 
 
 def frame_to_frame(sequence: Sequence, config: SlamConfig, as_it_is: bool) -> np.ndarray:
-    """Return the poses (N, 4, 4) of the depth camera by adding up motions between neighbouring frames: no map at all."""
+    """Return the poses (N, 4, 4) of the depth camera by adding up motions between neighbouring frames, no map."""
     color_T_depth, camera = registration(as_it_is)
     extractor = make_extractor(config.features, config.feature_count)
     tracker = Tracker(config, extractor.max_distance)
@@ -172,7 +172,7 @@ def metrics_of(run: Run, sequence: Sequence) -> dict[str, float]:
     count = len(sequence.depths)
     if len(run.final) != count:
         raise ValueError(f"the map began only after {count - len(run.final)} of {count} frames")
-    moved_m, turned_rad = drift(run.final, sequence.poses, 30)
+    moved_m, turned_rad = drift(run.final, sequence.poses, min(30, count - 1))
     length_m = float(np.linalg.norm(np.diff(sequence.poses[:, :3, 3], axis=0), axis=1).sum())
     return {
         "ate_rmse_m": ate(run.final, sequence),

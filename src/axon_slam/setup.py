@@ -17,4 +17,5 @@ setup(
     maintainer_email="maintainers@axon-robotics.org",
     description="RGB-D SLAM: tracking, keyframes, loop closure by a pose graph, occupancy map.",
     license="Apache-2.0",
+    entry_points={"console_scripts": ["slam_node = axon_slam.node:main"]},
 )

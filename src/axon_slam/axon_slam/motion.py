@@ -24,6 +24,11 @@ class MotionModel:
         self._velocity: FloatArray | None = None  # twist (6,) a second, in the base's frame
         self._measured = False
 
+    @property
+    def velocity(self) -> FloatArray:
+        """Twist (6,) a second of the last two poses that were seen, rotation and translation in the base; else zero."""
+        return np.zeros(6) if self._velocity is None else self._velocity
+
     def predict(self, stamp_s: float, odom_T_base: FloatArray | None) -> FloatArray:
         """Return map_T_base (4, 4) expected at a time, with odometry where it is there now and was before."""
         return orthonormal(self.pose @ self._motion(stamp_s, odom_T_base))

@@ -53,7 +53,8 @@ class SlamState(Enum):
 class SlamResult:
     """What a step knows. `map_T_base` (4, 4) is measured, or predicted where `matches` is 0.
 
-    `map_T_odom` (4, 4) is None without odometry; `covariance` (6, 6) is of rotation, translation in the base's frame.
+    `map_T_odom` (4, 4) is None without odometry. `covariance` (6, 6) and `velocity` (6,) a second are of rotation and
+    translation in the base's frame, in rad and m.
     `keyframe`: the frame became one; `loop`: a place was recognised and the map corrected.
     """
 
@@ -62,6 +63,7 @@ class SlamResult:
     map_T_base: FloatArray
     map_T_odom: FloatArray | None
     covariance: FloatArray
+    velocity: FloatArray
     matches: int
     keyframe: bool
     loop: bool
@@ -111,6 +113,22 @@ class Slam:
         self._way: list[tuple[float, int, FloatArray]] = []
         self._travelled_m: list[float] = []  # until each keyframe
 
+    def interrupt(self) -> None:
+        """Expect the base anywhere in the map, at any time: it was carried, or the recording starts again."""
+        self._motion = MotionModel()
+        self._stamp_s, self._seen_s = -np.inf, None
+        self.state = SlamState.LOST if len(self.map) else SlamState.INITIALISING
+
+    def warm_up(self) -> None:
+        """Compile what is compiled at its first use, so that no frame waits for it. The map is empty afterwards."""
+        camera, mount = self._camera, self._base_T_camera
+        self.set_camera(PinholeCamera(160, 120, 120.0, 120.0, 79.5, 59.5))
+        image = np.kron(np.random.default_rng(0).integers(0, 256, (15, 20)), np.ones((8, 8))).astype(np.uint8)
+        for stamp_s in (0.0, 0.1):
+            self.step(stamp_s, image, np.full((120, 160), 2.0))
+        self.set_camera(camera, mount)
+        self.reset()
+
     def step(
         self,
         stamp_s: float,
@@ -139,11 +157,20 @@ class Slam:
         loop = is_keyframe and self._extend(look, track)
         return self._result(look, track, is_keyframe, loop)
 
-    def trajectory(self) -> tuple[FloatArray, FloatArray]:
-        """Return the stamps (N,) and poses map_T_base (N, 4, 4) of all frames, moved as their keyframes have been."""
-        stamps = np.array([stamp for stamp, _, _ in self._way])
-        poses = [self.map.keyframes[number].map_T_base @ relative for _, number, relative in self._way]
+    def trajectory(self, every: int = 1) -> tuple[FloatArray, FloatArray]:
+        """Return the stamps (N,) and poses map_T_base (N, 4, 4) of all frames, moved as their keyframes have been.
+
+        Or of every second, third frame.
+        """
+        way = self._way[::every]
+        stamps = np.array([stamp for stamp, _, _ in way])
+        poses = [self.map.keyframes[number].map_T_base @ relative for _, number, relative in way]
         return stamps, np.array(poses).reshape(-1, 4, 4)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames since the map began."""
+        return len(self._way)
 
     def grid(self) -> Grid | None:
         """Return the occupancy map, None while nothing is known."""
@@ -372,5 +399,14 @@ class Slam:
             self._way.append((look.frame.stamp_s, number, inverse(keyframe.map_T_base) @ pose))
         map_T_odom = None if look.odom_T_base is None else pose @ inverse(look.odom_T_base)
         return SlamResult(
-            look.frame.stamp_s, self.state, pose, map_T_odom, covariance, matches, is_keyframe, loop, reason
+            look.frame.stamp_s,
+            self.state,
+            pose,
+            map_T_odom,
+            covariance,
+            self._motion.velocity,
+            matches,
+            is_keyframe,
+            loop,
+            reason,
         )
