@@ -49,7 +49,7 @@ class SlamConfig:
         0.5, "Time without a believed pose after which the track is lost", unit="s", minimum=0.05, maximum=10.0
     )
     restart_after_s: float = param(
-        3.0,
+        1.0,
         "Time after which a lost track with odometry goes on mapping from where odometry says it is",
         unit="s",
         minimum=0.5,

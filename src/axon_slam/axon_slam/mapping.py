@@ -22,7 +22,10 @@ _METRES_PER_RADIAN = 1.0  # how a turn counts against a distance when keyframes 
 
 @dataclass
 class Keyframe:
-    """A look that is kept. `points` (N, 3) in the base's frame, their `descriptors` (N, D), the strongest first."""
+    """A look that is kept. `points` (N, 3) in the base's frame, their `descriptors` (N, D), the strongest first.
+
+    `odom_T_base` (4, 4) is what odometry said, None without it or in a map that was loaded.
+    """
 
     stamp_s: float
     map_T_base: FloatArray
@@ -30,6 +33,7 @@ class Keyframe:
     points: FloatArray
     descriptors: AnyArray
     scan: PlanarScan
+    odom_T_base: FloatArray | None = None
 
     @property
     def place(self) -> AnyArray:
@@ -37,11 +41,14 @@ class Keyframe:
         return self.descriptors[:PLACE_FEATURES]
 
 
-def make_keyframe(frame: Frame, map_T_base: FloatArray, scan: PlanarScan) -> Keyframe:
+def make_keyframe(
+    frame: Frame, map_T_base: FloatArray, scan: PlanarScan, odom_T_base: FloatArray | None = None
+) -> Keyframe:
     """Keep the features of a frame that have depth."""
     chosen = frame.has_depth
     descriptors = frame.features.descriptors[chosen]
-    return Keyframe(frame.stamp_s, map_T_base, frame.base_T_camera, frame.points_in_base(chosen), descriptors, scan)
+    points = frame.points_in_base(chosen)
+    return Keyframe(frame.stamp_s, map_T_base, frame.base_T_camera, points, descriptors, scan, odom_T_base)
 
 
 @dataclass

@@ -10,8 +10,15 @@ from axon_slam.pose_estimation import PosePrior
 from axon_slam.se3 import inverse, orthonormal, se3_exp, se3_log
 
 _MAX_STEP_S = 0.5  # a velocity says nothing of what happens in a longer time
-_ODOMETRY_FLOOR = np.array([0.003, 0.003, 0.005, 0.005, 0.005, 0.003])  # rad, m
-_ODOMETRY_SHARE = 0.1  # of the motion since the last pose
+_ODOMETRY_FLOOR = np.array([0.002, 0.002, 0.001, 0.001, 0.001, 0.002])  # rad, m
+_ODOMETRY_SHARE = 0.04  # of the motion
+
+
+def odometry_sigmas(motion: FloatArray) -> FloatArray:
+    """Return standard deviations (6,), rad and m, of a motion (4, 4) that wheel odometry tells."""
+    twist = se3_log(motion)
+    moved = np.repeat([np.linalg.norm(twist[:3]), np.linalg.norm(twist[3:])], 3)
+    return _ODOMETRY_FLOOR + _ODOMETRY_SHARE * moved
 
 
 class MotionModel:
@@ -37,9 +44,7 @@ class MotionModel:
         """Return how surely odometry knows the pose; None without it."""
         if odom_T_base is None or self._odometry is None:
             return None
-        motion = np.abs(se3_log(self._motion(stamp_s, odom_T_base)))
-        moved = np.repeat([np.linalg.norm(motion[:3]), np.linalg.norm(motion[3:])], 3)
-        return PosePrior(self.predict(stamp_s, odom_T_base), _ODOMETRY_FLOOR + _ODOMETRY_SHARE * moved)
+        return PosePrior(self.predict(stamp_s, odom_T_base), odometry_sigmas(self._motion(stamp_s, odom_T_base)))
 
     def update(self, stamp_s: float, map_T_base: FloatArray, odom_T_base: FloatArray | None, measured: bool) -> None:
         """Take over a pose, seen (`measured`) or only predicted; two that were seen tell a velocity."""

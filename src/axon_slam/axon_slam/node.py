@@ -211,6 +211,8 @@ class SlamNode(SkillNode):
     def _tell(self, result: SlamResult) -> None:
         if result.state is SlamState.TRACKING:
             self.diagnose(Level.OK, f"tracking: {result.reason}", key="track")
+        elif result.state is SlamState.LOST and result.map_T_odom is not None:
+            self.diagnose(Level.WARN, f"lost, the pose goes on by odometry: {result.reason}", key="track")
         elif result.state is SlamState.LOST:
             self.diagnose(Level.ERROR, f"lost: {result.reason}", key="track")
         else:

@@ -15,6 +15,9 @@ from axon_slam.se3 import hat, inverse, move, orthonormal, se3_exp, se3_log
 MIN_MATCHES = 6
 # 95 % quantiles of chi-squared with 2 and 3 degrees of freedom: what is beyond is an outlier
 CHI2_PIXEL, CHI2_PIXEL_DEPTH = 5.99, 7.81
+CHI2_POSE = 12.59  # and with 6
+# Points of one keyframe err together, so that many of them know no more than this many on their own would
+EFFECTIVE_MATCHES = 100
 PLANAR_SIGMA = np.array([0.005, 0.005, 0.01])  # roll and pitch in rad, height in m
 _ITERATIONS = 12
 _CONVERGED = 1e-6
@@ -78,10 +81,11 @@ def refine_pose(
     """
     pose = map_T_base
     information = np.zeros((6, 6))
+    worth = min(1.0, EFFECTIVE_MATCHES / max(len(matches), 1))
     for _ in range(_ITERATIONS):
         residuals, jacobians = _residuals(pose, matches, camera, base_T_camera)
         square = np.einsum("ni,ni->n", residuals, residuals)
-        weights = 1.0 / (1.0 + square / CHI2_PIXEL)
+        weights = worth / (1.0 + square / CHI2_PIXEL)
         weighted = jacobians * weights[:, None, None]
         information = np.einsum("nia,nib->ab", weighted, jacobians)
         gradient = np.einsum("nia,ni->a", weighted, residuals)
@@ -161,7 +165,8 @@ def _expectations(pose: FloatArray, prior: PosePrior | None, planar: bool) -> li
     expected = []
     if prior is not None:
         residual = se3_log(inverse(prior.map_T_base) @ pose) / prior.sigmas
-        expected.append((residual, np.diag(1.0 / prior.sigmas)))
+        trust = 1.0 / np.sqrt(1.0 + residual @ residual / CHI2_POSE)  # wheels slip
+        expected.append((trust * residual, trust * np.diag(1.0 / prior.sigmas)))
     if planar:
         expected.append(planar_residual(pose))
     return expected

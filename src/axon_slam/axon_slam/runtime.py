@@ -25,7 +25,7 @@ from axon_slam.config import SlamConfig
 from axon_slam.features import make_extractor
 from axon_slam.frames import Frame, make_frame
 from axon_slam.mapping import Keyframe, KeyframeMap, make_keyframe, moved_by, relative_sigmas
-from axon_slam.motion import MotionModel
+from axon_slam.motion import MotionModel, odometry_sigmas
 from axon_slam.occupancy import EMPTY_SCAN, OccupancyMap, PlanarScan, scan_from_depth, scan_from_lidar
 from axon_slam.pose_graph import Edge, optimize
 from axon_slam.se3 import inverse
@@ -37,7 +37,6 @@ OPTICAL = np.array([[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0
 _BLIND_FEATURES = 40  # an image with fewer shows nothing to hold on to
 _EDGE_MATCHES = 30
 _MIN_NOVELTY = 0.3  # of a keyframe's distance: no second one for the same place, however little it overlaps
-_RESTART_SIGMAS = np.array([0.05, 0.05, 0.1, 0.1, 0.1, 0.05])
 _DRIFT_FLOOR_M, _DRIFT_SHARE = 0.5, 0.1  # a loop that corrects more than this of the way since is none
 
 
@@ -251,8 +250,8 @@ class Slam:
         similar = self.map.similar(
             frame.features.descriptors, everywhere, self.config.loop_candidates, self._extractor.max_distance
         )
-        track = self._tracker.recognise(frame, self.map, similar)
-        if track is not None and track.count >= self.config.loop_inliers:
+        track = self._tracker.recognise(frame, self.map, similar, self.config.loop_inliers)
+        if track is not None and not self._is_far(track, predicted, look):
             return track, ""
         return None, f"{reason}; no place recognised: drive to where the map was made"
 
@@ -262,8 +261,18 @@ class Slam:
         if track is None or count < self.config.min_inliers:
             return f"{count} features known, {self.config.min_inliers} needed"
         jump_m, _ = moved_by(predicted, track.map_T_base)
-        allowed = self.config.max_jump_m * (1.0 + stamp_s - (self._seen_s or stamp_s))
+        allowed = self._allowed_m(stamp_s)
         return f"a jump of {jump_m:.2f} m, {allowed:.2f} allowed" if jump_m > allowed else ""
+
+    def _is_far(self, track: Track, predicted: FloatArray, look: _Look) -> bool:
+        """Whether odometry, where it was there all the time, rules out a recognised place."""
+        if look.odom_T_base is None or self._seen_s is None:
+            return False
+        return moved_by(predicted, track.map_T_base)[0] > self._allowed_m(look.frame.stamp_s)
+
+    def _allowed_m(self, stamp_s: float) -> float:
+        """Return how far from its prediction a pose may be: the farther, the longer none was seen."""
+        return self.config.max_jump_m * (1.0 + stamp_s - (self._seen_s or stamp_s))
 
     def _miss(self, look: _Look, predicted: FloatArray, reason: str) -> SlamResult:
         """Go on by prediction; the track is lost when that lasts; map on from odometry when it stays so."""
@@ -282,8 +291,7 @@ class Slam:
         """Go on mapping from where odometry says the base is."""
         last = len(self.map) - 1
         last_T_base = inverse(self.map.keyframes[last].map_T_base) @ predicted
-        number = self._keep(look, predicted, self._travelled_m[last] + float(np.linalg.norm(last_T_base[:3, 3])))
-        self.map.edges.append(Edge(last, number, last_T_base, _RESTART_SIGMAS))
+        self._keep(look, predicted, self._travelled_m[last] + float(np.linalg.norm(last_T_base[:3, 3])))
         self._seen_s = look.frame.stamp_s
         self.state = SlamState.TRACKING
         return self._answer(look, predicted, np.eye(6), 0, True, False, "mapping goes on from where odometry says")
@@ -314,10 +322,21 @@ class Slam:
         return True
 
     def _keep(self, look: _Look, pose: FloatArray, travelled_m: float) -> int:
-        keyframe = make_keyframe(look.frame, pose, self._scan_of(look))
+        keyframe = make_keyframe(look.frame, pose, self._scan_of(look), look.odom_T_base)
         self._travelled_m.append(travelled_m)
         self.occupancy.enter(se2_from_matrix(pose), keyframe.scan)
-        return self.map.add(keyframe)
+        number = self.map.add(keyframe)
+        self._connect_by_odometry(number)
+        return number
+
+    def _connect_by_odometry(self, number: int) -> None:
+        """Add what odometry says of the way from the last keyframe."""
+        if number == 0:
+            return
+        last, this = self.map.keyframes[number - 1].odom_T_base, self.map.keyframes[number].odom_T_base
+        if last is not None and this is not None:
+            motion = inverse(last) @ this
+            self.map.edges.append(Edge(number - 1, number, motion, odometry_sigmas(motion), robust=True))
 
     def _scan_of(self, look: _Look) -> PlanarScan:
         config = self.config
@@ -351,8 +370,8 @@ class Slam:
         )
         closed = False
         for candidate in similar:
-            found = self._tracker.verify(frame, self.map.keyframes[candidate])
-            if found is None or found[0].count < self.config.loop_inliers:
+            found = self._tracker.verify(frame, self.map.keyframes[candidate], self.config.loop_inliers)
+            if found is None:
                 continue
             place_T_base = found[0].map_T_base
             if self._is_plausible(int(candidate), number, place_T_base):

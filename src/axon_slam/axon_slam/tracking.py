@@ -58,13 +58,16 @@ class Tracker:
             best = _better(best, found)
             if best is not None and best.count >= self.config.min_inliers:
                 return best
-        return _better(best, self.recognise(frame, keyframes, numbers[:_LOCAL_LOCATE]))
+        located = self.recognise(frame, keyframes, numbers[:_LOCAL_LOCATE], self.config.min_inliers)
+        return _better(best, located)
 
-    def recognise(self, frame: Frame, keyframes: KeyframeMap, numbers: IntArray) -> Track | None:
+    def recognise(
+        self, frame: Frame, keyframes: KeyframeMap, numbers: IntArray, at_least: int = MIN_MATCHES
+    ) -> Track | None:
         """Return the pose against the best of these keyframes without a prediction; None where none fits."""
         best = None
         for number in numbers:
-            found = self.verify(frame, keyframes.keyframes[number])
+            found = self.verify(frame, keyframes.keyframes[number], at_least)
             if found is None:
                 continue
             estimate, features, points = found
@@ -73,15 +76,20 @@ class Tracker:
             best = _better(best, Track(pose, estimate.information, features, points, owners))
         return best
 
-    def verify(self, frame: Frame, keyframe: Keyframe) -> tuple[PoseEstimate, IntArray, FloatArray] | None:
-        """Return the frame's pose in a keyframe's base frame, with the features and points that agree; or None."""
+    def verify(
+        self, frame: Frame, keyframe: Keyframe, at_least: int = MIN_MATCHES
+    ) -> tuple[PoseEstimate, IntArray, FloatArray] | None:
+        """Return the frame's pose in a keyframe's base frame, with the features and points that agree.
+
+        None where fewer than `at_least` do.
+        """
         pairs = match_mutual(frame.features.descriptors, keyframe.descriptors, self._max_distance)
-        if len(pairs) < MIN_MATCHES:
+        if len(pairs) < at_least:
             return None
         points = keyframe.points[pairs[:, 1]]
         matches = frame.matches(points, pairs[:, 0])
         estimate = locate(matches, frame.camera, frame.base_T_camera, seed=self.config.seed)
-        if estimate is None or estimate.count < MIN_MATCHES:
+        if estimate is None or estimate.count < at_least:
             return None
         return estimate, pairs[estimate.inliers, 0], points[estimate.inliers]
 
