@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
@@ -45,6 +44,7 @@ from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT, SENSOR
 from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
+from axon_ros.stamps import duration_of, stamp_seconds
 
 PLANNER_IDS = ("", "GridBased", "astar")
 CONTROLLER_IDS = ("", "FollowPath", "mppi")
@@ -156,10 +156,10 @@ class PlannerNode(SkillNode):
         except NoTransform:
             return
         self._pending = None
-        self._navigator.observe(_seconds(stamp), scan, pose)
+        self._navigator.observe(stamp_seconds(stamp), scan, pose)
 
     def _on_odometry(self, msg: Odometry) -> None:
-        self._odometry = (_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
+        self._odometry = (stamp_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         grid: Grid = grid_from_msg(msg)
@@ -213,7 +213,7 @@ class PlannerNode(SkillNode):
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
         plan = self._navigator.plan_path(start, goal)
-        result.planning_time = _duration(plan.planning_s)
+        result.planning_time = duration_of(plan.planning_s)
         if not plan.found:
             return result, Outcome("abort", _plan_code(plan), plan.reason)
         result.path = self._path_msg(plan.path)
@@ -282,7 +282,7 @@ class PlannerNode(SkillNode):
             raise BadInput(f"newest odometry is {age}: check the base and its topic")
         pose = self._base_pose()
         frames = self.config.global_frame, self.config.base_frame
-        age_s = now_s - _seconds(self.tf.lookup_transform(*frames, Time()).header.stamp)
+        age_s = now_s - stamp_seconds(self.tf.lookup_transform(*frames, Time()).header.stamp)
         if abs(age_s) > self.config.odom_timeout_s:
             raise NoTransform(f"transform {frames[0]} <- {frames[1]} is {age_s:.2f} s old: check who publishes it")
         velocity = self._odometry[1]
@@ -308,8 +308,8 @@ class PlannerNode(SkillNode):
         drive.handle.publish_feedback(
             NavigateToPose.Feedback(
                 current_pose=PoseStamped(header=self._header(), pose=pose_to_msg(pose)),
-                navigation_time=_duration(now_s - drive.began_s),
-                estimated_time_remaining=_duration(distance / max(velocity.vx_mps, 0.25 * self.config.max_speed_mps)),
+                navigation_time=duration_of(now_s - drive.began_s),
+                estimated_time_remaining=duration_of(distance / max(velocity.vx_mps, 0.25 * self.config.max_speed_mps)),
                 number_of_recoveries=step.recoveries,
                 distance_remaining=distance,
             )
@@ -389,15 +389,6 @@ def _plan_code(plan: PlanResult) -> int:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _seconds(stamp: Any) -> float:
-    return stamp.sec + 1e-9 * stamp.nanosec
-
-
-def _duration(seconds: float) -> Duration:
-    nanoseconds = round(seconds * 1e9)
-    return Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 main = node_main(PlannerNode)

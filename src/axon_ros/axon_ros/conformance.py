@@ -32,6 +32,7 @@ from tf2_msgs.msg import TFMessage
 from axon_ros.bad_inputs import FRAMES, bad, good
 from axon_ros.conversions import header
 from axon_ros.qos import LATCHED, RESULT
+from axon_ros.stamps import stamp_of, stamp_seconds
 from axon_ros.testing import Process, process, ros, spin_until
 
 NAMESPACE = "/conformance"
@@ -105,7 +106,7 @@ class Examination:
         return {topic: types[0] for topic, types in found if topic not in _GLOBAL_TOPICS and "/_action/" not in topic}
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
-        stamp = msg.header.stamp.sec + 1e-9 * msg.header.stamp.nanosec
+        stamp = stamp_seconds(msg.header.stamp)
         self.statuses.extend((time.monotonic(), stamp, status) for status in msg.status)
 
     def _find_name(self) -> str:
@@ -360,7 +361,7 @@ def _check_simulated_time(life: Examination) -> None:
         begin = time.monotonic()
 
         def tick() -> None:
-            clock.publish(Clock(clock=header(5000.0 + time.monotonic() - begin, "").stamp))
+            clock.publish(Clock(clock=stamp_of(5000.0 + time.monotonic() - begin)))
 
         life.tester.create_timer(0.05, tick)
     begin_count = len(life.statuses)

@@ -31,6 +31,7 @@ from axon_core.grids import Grid
 from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan, check_scan
 from axon_ros.errors import BadInput
+from axon_ros.stamps import stamp_of
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _FIELD_TYPES = {
@@ -63,13 +64,7 @@ def _refuses(function: _Function) -> _Function:
 
 def header(stamp: Any, frame_id: str) -> Header:
     """Return a header; `stamp` is a builtin_interfaces/Time, or seconds."""
-    made = Header(frame_id=frame_id)
-    if isinstance(stamp, (int, float)):
-        nanoseconds = round(stamp * 1e9)
-        made.stamp.sec, made.stamp.nanosec = nanoseconds // 10**9, nanoseconds % 10**9
-    else:
-        made.stamp = stamp
-    return made
+    return Header(stamp=stamp_of(stamp) if isinstance(stamp, (int, float)) else stamp, frame_id=frame_id)
 
 
 @_refuses
@@ -90,7 +85,7 @@ def scan_to_msg(scan: Scan, header: Header, scan_time_s: float = 0.0) -> LaserSc
         scan_time=float(scan_time_s),
         range_min=float(scan.range_min_m),
         range_max=float(scan.range_max_m),
-        ranges=_packed("f", scan.ranges_m, np.float32),
+        ranges=packed("f", scan.ranges_m, np.float32),
     )
 
 
@@ -109,7 +104,7 @@ def grid_from_msg(msg: OccupancyGrid) -> Grid:
 
 def grid_to_msg(grid: Grid, header: Header) -> OccupancyGrid:
     """Return the message of a grid of values -1 .. 100."""
-    msg = OccupancyGrid(header=header, data=_packed("b", grid.data, np.int8))
+    msg = OccupancyGrid(header=header, data=packed("b", grid.data, np.int8))
     msg.info.map_load_time = header.stamp
     msg.info.resolution = float(grid.resolution_m)
     msg.info.height, msg.info.width = grid.data.shape
@@ -267,16 +262,16 @@ def points_to_msg(points: ArrayLike, header: Header) -> PointCloud2:
         is_bigendian=False,
         point_step=12,
         row_step=12 * len(xyz),
-        data=_packed("B", xyz.astype("<f4"), np.dtype("<f4")),
+        data=packed("B", xyz.astype("<f4"), np.dtype("<f4")),
         is_dense=bool(np.isfinite(xyz).all()),
     )
 
 
-def _packed(code: str, values: AnyArray, dtype: Any) -> "array.array[Any]":
-    """Return an array.array, which messages take without a look at each element."""
-    packed = array.array(code)
-    packed.frombytes(np.ascontiguousarray(values, dtype=dtype).tobytes())
-    return packed
+def packed(code: str, values: AnyArray, dtype: Any) -> "array.array[Any]":
+    """Return values as an array.array of a type code, which messages take without a look at each element."""
+    made = array.array(code)
+    made.frombytes(np.ascontiguousarray(values, dtype=dtype).tobytes())
+    return made
 
 
 def _field_type(field: PointField) -> str:

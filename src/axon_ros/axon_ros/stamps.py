@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times of messages."""
+"""Times of messages: seconds from a stamp or a duration and back, and a check of a stream's stamps."""
 
 from collections.abc import Callable
 from typing import Any
+
+from builtin_interfaces.msg import Duration, Time
 
 from axon_ros.errors import BadInput
 
@@ -11,8 +13,20 @@ _NEW_TIME_BASE_AFTER = 5
 
 
 def stamp_seconds(stamp: Any) -> float:
-    """Return a builtin_interfaces/Time in seconds."""
+    """Return a builtin_interfaces/Time or Duration in seconds."""
     return float(stamp.sec + 1e-9 * stamp.nanosec)
+
+
+def stamp_of(time_s: float) -> Time:
+    """Return seconds as a builtin_interfaces/Time, rounded to a nanosecond."""
+    sec, nanosec = divmod(round(time_s * 1e9), 10**9)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def duration_of(seconds: float) -> Duration:
+    """Return seconds as a builtin_interfaces/Duration, rounded to a nanosecond; a negative one has nanosec >= 0 too."""
+    sec, nanosec = divmod(round(seconds * 1e9), 10**9)
+    return Duration(sec=sec, nanosec=nanosec)
 
 
 class StampCheck:

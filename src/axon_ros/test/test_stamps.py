@@ -2,7 +2,7 @@
 import pytest
 
 from axon_ros.errors import BadInput
-from axon_ros.stamps import StampCheck
+from axon_ros.stamps import StampCheck, duration_of, stamp_of, stamp_seconds
 
 
 @pytest.fixture
@@ -13,6 +13,18 @@ def clock():
 @pytest.fixture
 def stamps(clock):
     return StampCheck(lambda: clock["now"])
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 1.999_999_999_9, 1_700_000_000.25])
+def test_seconds_become_a_stamp_and_a_duration_and_come_back(seconds):
+    for made in (stamp_of(seconds), duration_of(seconds)):
+        assert stamp_seconds(made) == pytest.approx(seconds, rel=3e-16, abs=1e-9)
+        assert 0 <= made.nanosec < 10**9
+
+
+def test_a_negative_duration_counts_its_nanoseconds_upward():
+    made = duration_of(-0.25)
+    assert (made.sec, made.nanosec) == (-1, 750_000_000)
 
 
 def test_a_stream_in_order_passes(stamps):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated robot on the ROS graph: sensors out, commands in, /clock."""
 
-import array
 import contextlib
 import math
 import os
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Time
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TransformStamped, Twist, TwistStamped, WrenchStamped
@@ -24,12 +23,13 @@ from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, scan_to_msg, twist_from_msg
+from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, packed, scan_to_msg, twist_from_msg
 from axon_ros.endings import Endings
 from axon_ros.errors import BadInput
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT
 from axon_ros.skill_node import SkillNode
+from axon_ros.stamps import stamp_of, stamp_seconds
 from axon_sim import robot
 from axon_sim.config import TICK_S, SimConfig
 from axon_sim.contacts import ContactReport
@@ -266,7 +266,7 @@ class TrajectoryServer(GoalServer):
         except ValueError as error:
             raise GoalRefused(self.Result.INVALID_GOAL, str(error)) from error
         end_s = self._sim.time_s + float(trajectory.times_s[-1])
-        deadline_s = end_s + (_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
+        deadline_s = end_s + (stamp_seconds(goal.goal_time_tolerance) or self.GOAL_TIME_TOLERANCE_S)
         self._task = TrajectoryTask(trajectory.positions[-1], path_tolerance, goal_tolerance, end_s, deadline_s)
 
     def refusal(self, code: int, text: str) -> FollowJointTrajectory.Result:
@@ -294,7 +294,7 @@ class TrajectoryServer(GoalServer):
         return None
 
     def _delay_s(self, stamp: Time) -> float:
-        start_s = stamp.sec + 1e-9 * stamp.nanosec
+        start_s = stamp_seconds(stamp)
         delay_s = start_s - self._sim.time_s if start_s > 0.0 else 0.0
         if delay_s > self.LONGEST_DELAY_S:
             raise ValueError(f"the trajectory begins {delay_s:.0f} s ahead of /clock: does the client use_sim_time?")
@@ -316,7 +316,7 @@ class TrajectoryServer(GoalServer):
 
     def _feedback(self, desired: np.ndarray, actual: np.ndarray, now_s: float) -> FollowJointTrajectory.Feedback:
         feedback = FollowJointTrajectory.Feedback(joint_names=list(self._joints))
-        feedback.header.stamp = _stamp(now_s)
+        feedback.header.stamp = stamp_of(now_s)
         feedback.desired, feedback.actual, feedback.error = (
             JointTrajectoryPoint(positions=values.tolist()) for values in (desired, actual, desired - actual)
         )
@@ -391,7 +391,7 @@ class RobotOutputs:
 
     def publish(self, readings: Readings) -> None:
         """Publish whatever was measured in this tick."""
-        stamp = _stamp(readings.time_s)
+        stamp = stamp_of(readings.time_s)
         self._clock.publish(Clock(clock=stamp))
         if readings.odometry is not None:
             self._publish_state(readings, stamp)
@@ -459,15 +459,6 @@ class RobotOutputs:
         return Header(stamp=stamp, frame_id=frame)
 
 
-def _stamp(time_s: float) -> Time:
-    nanoseconds = round(time_s * 1e9)
-    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.sec + 1e-9 * duration.nanosec
-
-
 def _trajectory(points: Iterable[JointTrajectoryPoint], order: np.ndarray, delay_s: float) -> Trajectory:
     """Return the trajectory with its joints in our order; ValueError where points lack positions or differ in form."""
     rows = list(points)
@@ -477,7 +468,7 @@ def _trajectory(points: Iterable[JointTrajectoryPoint], order: np.ndarray, delay
         counts = {len(getattr(point, kind)) for point in rows}
         if counts - ({len(order)} if kind == "positions" else {0, len(order)}) or len(counts) > 1:
             raise ValueError(f"{kind} of the points: {sorted(counts)} values, expected {len(order)} in each")
-    times = np.array([_seconds(point.time_from_start) for point in rows]) + delay_s
+    times = np.array([stamp_seconds(point.time_from_start) for point in rows]) + delay_s
     positions = np.array([point.positions for point in rows])[:, order]
     velocities = np.array([point.velocities for point in rows])[:, order] if len(rows[0].velocities) else None
     if times[-1] < 0.0:
@@ -486,13 +477,6 @@ def _trajectory(points: Iterable[JointTrajectoryPoint], order: np.ndarray, delay
         ahead = times >= 0.0
         times, positions, velocities = times[ahead], positions[ahead], None if velocities is None else velocities[ahead]
     return Trajectory(times, positions, velocities)
-
-
-def _packed(code: str, values: np.ndarray, dtype: type) -> array.array:
-    """Return the values as the array that a message takes without looking at each of them."""
-    packed = array.array(code)
-    packed.frombytes(np.ascontiguousarray(values, dtype=dtype).data.cast("B"))
-    return packed
 
 
 def _set_quat(target: Any, quat_xyzw: Iterable[float]) -> None:
@@ -547,9 +531,9 @@ def _joint_message(reading: JointReading, header: Header) -> JointState:
     return JointState(
         header=header,
         name=list(robot.JOINT_ORDER),
-        position=_packed("d", reading.positions, np.float64),
-        velocity=_packed("d", reading.velocities, np.float64),
-        effort=_packed("d", reading.efforts, np.float64),
+        position=packed("d", reading.positions, np.float64),
+        velocity=packed("d", reading.velocities, np.float64),
+        effort=packed("d", reading.efforts, np.float64),
     )
 
 
