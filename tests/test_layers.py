@@ -22,6 +22,15 @@ LAYERS = [
 ABOVE_ALL = {"training", "benchmarks", "examples"}
 CORE_LIBRARIES = {"numpy", "scipy", "numba", "yaml"}
 SPDX = "SPDX-License-Identifier: Apache-2.0"
+ROSDEP_KEYS = {
+    "numpy": "python3-numpy",
+    "scipy": "python3-scipy",
+    "yaml": "python3-yaml",
+    "cv2": "python3-opencv",
+    "numba": "python3-numba",
+    "jinja2": "python3-jinja2",
+}
+"""What rosdep calls the libraries that it knows; the others come from PyPI alone."""
 SOURCES = (".py", ".sh", ".yaml", ".yml", ".toml", ".xml", ".msg", ".srv", ".action", ".cmake", ".cfg", ".txt")
 DATA_FOLDERS = {"assets", "data"}
 
@@ -132,6 +141,18 @@ def test_an_import_upward_is_noticed(package, inner, line):
 )
 def test_an_import_downward_is_fine(package, inner, line):
     assert not list(violations(package, Path(inner), imports_of(line)))
+
+
+def test_packages_declare_what_they_import():
+    """A ROS distribution installs what package.xml names, and nothing else."""
+    undeclared = set()
+    for package, _, path in modules():
+        manifest = (ROOT / "src" / package / "package.xml").read_text()
+        declared = set(re.findall(r"<(?:exec_)?depend[^>]*>([^<]+)<", manifest))
+        names = {name for name, _ in imports(path)} - {package}
+        needed = {ROSDEP_KEYS.get(n, n) for n in names if speaks_ros(n) or layer(n) is not None or n in ROSDEP_KEYS}
+        undeclared |= {f"{package}: {name}" for name in needed - declared}
+    assert undeclared == set()
 
 
 def test_relative_imports_stay_in_their_package():
