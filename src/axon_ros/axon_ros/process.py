@@ -11,11 +11,12 @@ from types import FrameType
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from axon_ros.errors import ParameterError
+from axon_ros.executors import executor_of
 
 _SHUTDOWN_TIMEOUT_S = 1.0
 _INSISTS_AFTER_S = 3.0
@@ -110,8 +111,7 @@ def _start(node_class: Callable[[], Any], argv: list[str]) -> Any:
 
 
 def _spin(node: Any, stop: StopRequest) -> None:
-    executor = MultiThreadedExecutor(node.threads) if node.threads > 1 else SingleThreadedExecutor()
-    executor.add_node(node)
+    executor = executor_of(node)
     while rclpy.ok() and not stop.made and node.exit_code is None:
         try:
             # rclpy's endless wait can miss a signal: the node's steady timer, five times a second, bounds it here.

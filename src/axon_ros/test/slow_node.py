@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that takes long to load, one that never ends its work, and one that ends by itself: `slow_node.py KIND`."""
+"""A node that takes long to load, one that ends by itself, and some with errors: `slow_node.py KIND`."""
 
 import sys
 import time
@@ -41,7 +41,18 @@ class FailingNode(SkillNode):
         raise KeyError("every time")
 
 
-KINDS = {"loading": LoadingNode, "finishing": FinishingNode, "failing": FailingNode}
+class UntakableNode(SkillNode):
+    """A timer whose call rclpy fails to take, as it may fail with a message of a writer that was killed."""
+
+    def __init__(self):
+        super().__init__("slow", NoConfig)
+
+    def on_start(self):
+        self.create_timer(0.02, self.on_stop).callback = None
+        self.timer(0.2, lambda: print("lives", flush=True))
+
+
+KINDS = {"loading": LoadingNode, "finishing": FinishingNode, "failing": FailingNode, "untakable": UntakableNode}
 
 if __name__ == "__main__":
     raise SystemExit(node_main(KINDS[sys.argv.pop(1)])())

@@ -65,6 +65,13 @@ def test_a_callback_that_always_raises_does_not_kill(processes):
     assert node.stop(signal.SIGTERM) == 0
 
 
+def test_an_error_in_taking_neither_silences_nor_deafens(processes):
+    node = processes([sys.executable, str(SLOW), "untakable"])
+    assert wait_for(lambda: node.output.count("lives") >= 3), node.output
+    assert "unexpected UnboundLocalError" in node.output
+    assert node.stop(signal.SIGTERM, 5.0) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
