@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from playground import BASE_T_LASER, Playground, corridor
 
-from axon_core.config import param_specs
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
@@ -249,10 +247,3 @@ def test_cylinder_fields_are_crossed_with_noise_and_latency(seed):
         assert simulator.step(step.command, 0.05), f"collision at {simulator.pose}"
         assert not step.over, step.reason
     assert simulator.time_s < 20.0
-
-
-def test_the_readme_names_every_parameter_with_its_default():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    for spec in param_specs(PlannerConfig).values():
-        default = f'"{spec.default}"' if isinstance(spec.default, str) else str(spec.default).replace("False", "false")
-        assert f"| `{spec.name}` | {default} | {spec.unit or '-'} | {spec.description}" in readme
