@@ -19,6 +19,7 @@ import pytest
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
+from axon_demo.demo import _new_folder
 from axon_demo.runlog import read_run
 from axon_launch.guard import MARKER
 from axon_sim.barn import format_world, generate_barn
@@ -169,6 +170,7 @@ def test_ctrl_c_leaves_no_process_and_a_readable_recording(tmp_path: Path) -> No
         (["--world", "apartmant"], "did you mean 'apartment'"),
         (["--world", "barn:151", "--data", "/nowhere"], "/nowhere"),
         (["--timeout", "0"], "timeout_s"),
+        (["--seed", "-1"], "seed = -1"),
         (["--pace", "-1"], "real_time_factor"),
         (["--speed", "9"], "unrecognized arguments"),
     ],
@@ -179,6 +181,21 @@ def test_wrong_arguments_start_nothing(words: list[str], part: str, tmp_path: Pa
     assert demo.code == 2
     assert part in demo.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    demo = start(tmp_path / "file" / "out", "--world", "barn-like:7")
+    demo.finish(60.0)
+    assert demo.code == 2
+    assert "file" in demo.output
+    assert "Traceback" not in demo.output
+
+
+def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260101-000000")
+    folders = [_new_folder(tmp_path / "out") for _ in range(3)]
+    assert [folder.name for folder in folders] == ["20260101-000000", "20260101-000000-2", "20260101-000000-3"]
 
 
 def test_a_world_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:

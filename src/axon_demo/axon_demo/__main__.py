@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import sys
 
-from axon_demo.demo import main
+try:
+    from axon_demo.demo import main
 
-if __name__ == "__main__":
     sys.exit(main())
+except KeyboardInterrupt:  # before the drive, or while its report and film are made
+    print("\naxon demo: interrupted", file=sys.stderr)
+    sys.exit(130)

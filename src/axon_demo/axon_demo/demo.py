@@ -69,16 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 where the mission succeeded, 1 where not, 2 for wrong arguments, 130 after Ctrl-C."""
     options = _parser().parse_args(argv)
     try:
-        world = make_world(options.world, options.seed, options.data)
+        SimConfig(seed=options.seed, real_time_factor=options.pace)
         DirectorConfig(world=options.world, seed=options.seed, timeout_s=options.timeout)
-        SimConfig(real_time_factor=options.pace)
-    except ValueError as error:
+        world = make_world(options.world, options.seed, options.data)
+        files = _clean_files(options.out)
+    except (ValueError, OSError) as error:
         print(f"axon demo: {error}", file=sys.stderr)
         return _USAGE_CODE
-    files = Files(options.out or Path("out") / time.strftime("%Y%m%d-%H%M%S"))
-    files.folder.mkdir(parents=True, exist_ok=True)
-    for leftover in (files.summary, files.recording, files.report, files.video):
-        leftover.unlink(missing_ok=True)
     print(f"world {world.name}, {len(world.goals)} goal(s); everything goes to {files.folder}", flush=True)
     interrupted = _drive(options, files)
     if interrupted is not None:
@@ -107,6 +104,29 @@ def _parser() -> argparse.ArgumentParser:
         "--no-video", dest="video", action="store_false", help="leave out the film, which takes a while to draw"
     )
     return parser
+
+
+def _clean_files(out: Path | None) -> Files:
+    """The files of this run, with nothing of an earlier one left; OSError where they cannot be written."""
+    files = Files(out or _new_folder(Path("out")))
+    files.folder.mkdir(parents=True, exist_ok=True)
+    for leftover in (files.summary, files.recording, files.report, files.video):
+        leftover.unlink(missing_ok=True)
+    files.log.write_text("", encoding="utf-8")
+    return files
+
+
+def _new_folder(parent: Path) -> Path:
+    """Makes a folder named by the time, of this run alone: two runs can start in the same second."""
+    first = parent / time.strftime("%Y%m%d-%H%M%S")
+    folder, number = first, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = first.with_name(f"{first.name}-{number}")
 
 
 # --- the run --------------------------------------------------------------------------------------------------------
@@ -212,6 +232,9 @@ def _film(options: argparse.Namespace, world: World, log: RunLog, files: Files) 
     except (RuntimeError, ValueError) as error:
         files.video.unlink(missing_ok=True)
         return {"video_missing": str(error)}
+    except KeyboardInterrupt:
+        files.video.unlink(missing_ok=True)
+        raise
 
 
 class _Progress:
