@@ -87,10 +87,15 @@ def print_table(numbers: Mapping[str, float]) -> None:
         print(f"  {key:<{width}}  {value:>12.6g}")
 
 
+def check_writable(path: Path) -> None:
+    """Make the file where it is not there; OSError at once, and not after minutes of measuring."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.open("a").close()
+
+
 def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write `values`; what is not a finite number becomes null, which every JSON reader understands."""
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(finite, indent=2) + "\n", encoding="utf-8")
 
 
@@ -98,6 +103,8 @@ def run(name: str, arguments: Sequence[str]) -> dict[str, float]:
     """Run benchmark `name`, print its table, write its JSON where asked, return its numbers."""
     module = importlib.import_module(name.replace("-", "_"))
     args = make_parser(name, module).parse_args(arguments)
+    if args.json:
+        check_writable(args.json)
     start_s = time.monotonic()
     numbers = module.main(args)
     description = describe_run(name, args.seed, time.monotonic() - start_s)

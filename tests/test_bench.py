@@ -66,3 +66,9 @@ def test_unknown_option_and_bad_value_are_refused(capsys: pytest.CaptureFixture[
         harness.main(["measure-nothing", "--round", "3"])
     assert harness.main(["measure-nothing", "--rounds", "0"]) == 1
     assert "--rounds 0: expected at least 1" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert harness.main(["measure-nothing", "--json", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert str(tmp_path) in said.err and "rounds" not in said.out
