@@ -8,18 +8,20 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from axon_ros.testing import isolated_domain
+
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "config" / "fastdds.xml"
 VGA_BYTES = 640 * 480 * 3
 
 
 def run_benchmark() -> subprocess.CompletedProcess:
-    env = {**os.environ, "ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-        env[name] = str(PROFILE)
+    profile = dict.fromkeys(("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"), str(PROFILE))
     command = [sys.executable, str(ROOT / "benchmarks" / "image_transport.py")]
     command += ["--seconds", "2", "--rate", "15", "--repeats", "5"]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    with isolated_domain():
+        env = {**os.environ, **profile}
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_no_image_is_lost_with_the_profile():

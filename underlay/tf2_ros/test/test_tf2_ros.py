@@ -21,6 +21,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import LaserScan
 from tf2_msgs.msg import TFMessage
 
+from axon_launch.domains import claim_domain
+
 TIMEOUT_S = 15.0
 
 
@@ -48,11 +50,13 @@ def filled() -> tf2_ros.Buffer:
 
 @pytest.fixture
 def node():
+    domain, lock = claim_domain()
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=20 + os.getpid() % 80)
+    rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("tf2_test", context=context)
     yield node
     rclpy.try_shutdown(context=context)
+    os.close(lock)
 
 
 def make_executor(*nodes) -> SingleThreadedExecutor:
