@@ -108,14 +108,15 @@ def test_points_of_another_layout():
     cloud = np.zeros((2, 3), dtype)
     cloud["x"], cloud["y"], cloud["z"] = np.arange(6).reshape(2, 3), 10.0, 20.0
     fields = [c.PointField(name=n, offset=o, datatype=8, count=1) for n, o in (("z", 4), ("y", 12), ("x", 20))]
+    rows = [row.tobytes() + b"\xff" * 8 for row in cloud]  # padded, which must not shift the second row
     msg = PointCloud2(
         height=2,
         width=3,
         fields=fields,
         is_bigendian=True,
         point_step=32,
-        row_step=96,
-        data=array.array("B", cloud.tobytes()),
+        row_step=104,
+        data=array.array("B", b"".join(rows)),
     )
     np.testing.assert_array_equal(c.points_from_msg(msg), [[x, 10.0, 20.0] for x in range(6)])
 
