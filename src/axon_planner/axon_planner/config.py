@@ -12,6 +12,8 @@ from axon_core.motion import MotionLimits
 
 @dataclass(frozen=True)
 class PlannerConfig:
+    """The robot's outline and limits, the map around it, the price of ways and drives, and when to give up."""
+
     global_frame: str = param(
         "odom", "Frame to plan in: odom, or map where a map and its transform are there", read_only=True
     )
@@ -107,10 +109,12 @@ class PlannerConfig:
 
     @property
     def footprint(self) -> Footprint:
+        """The rectangle of the base, in its frame."""
         return rectangle_footprint(self.footprint_length_m, self.footprint_width_m, self.footprint_center_x_m)
 
     @property
     def limits(self) -> MotionLimits:
+        """What speeds and accelerations the base may have."""
         return MotionLimits(
             self.max_speed_mps,
             self.max_reverse_mps,

@@ -41,10 +41,12 @@ class Field:
     origin_m: np.ndarray
 
     def cell_of(self, point: np.ndarray) -> tuple[int, int]:
+        """The cell (row, col) of a point (2+,) in metres; may lie outside."""
         col, row = np.floor((np.asarray(point[:2]) - self.origin_m) / self.resolution_m).astype(int)
         return int(row), int(col)
 
     def centers_of(self, cells: np.ndarray) -> np.ndarray:
+        """Centres (N, 2) in metres of cells (N, 2) [row, col]."""
         return self.origin_m + (np.asarray(cells)[:, ::-1] + 0.5) * self.resolution_m
 
     def distance_at(self, points: np.ndarray) -> np.ndarray:
@@ -138,6 +140,7 @@ class Costmap:
         return Grid(data, self.resolution_m, field.origin_m)
 
     def contains(self, point: np.ndarray) -> bool:
+        """Whether a point (2+,) in metres lies inside the rim of the costmap."""
         cell = np.floor((np.asarray(point[:2]) - self.origin_m) / self.resolution_m)
         return bool(((cell >= 1) & (cell < self.size - 1)).all())
 

@@ -33,11 +33,8 @@ class PlanResult:
 
     @property
     def found(self) -> bool:
+        """Whether there is a path."""
         return self.status is SearchStatus.FOUND
-
-    @property
-    def length_m(self) -> float:
-        return path_length(self.path)
 
 
 def path_length(path: np.ndarray) -> float:

@@ -36,6 +36,8 @@ NEW_PLACE_M = 1.0
 
 
 class NavStatus(Enum):
+    """Where a drive stands; the value says it in words."""
+
     IDLE = "no goal"
     RUNNING = "driving"
     REACHED = "goal reached"
@@ -84,6 +86,9 @@ class Navigator:
 
     def __init__(self, config: PlannerConfig | None = None):
         self.config = config or PlannerConfig()
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self.costmap = Costmap(self.config)
         self.planner = PathPlanner(self.config)
         self.follower = PathFollower(self.config)
@@ -99,6 +104,7 @@ class Navigator:
 
     @property
     def status(self) -> NavStatus:
+        """Where the drive stands since the last step."""
         return self._status
 
     def set_goal(self, goal_pose: np.ndarray) -> None:
@@ -121,7 +127,7 @@ class Navigator:
     def reset(self) -> None:
         """Forget the goal and everything seen."""
         static = self.costmap.static
-        self.__init__(self.config)
+        self._forget_all()
         self.costmap.set_map(static)
 
     def reconfigure(self, config: PlannerConfig) -> None:
@@ -315,7 +321,10 @@ class Navigator:
             return step.command
         self._watch_progress(t_s, step.remaining_m, pose)
         blocked = step.status is FollowStatus.BLOCKED
-        self._blocked_since_s = (self._blocked_since_s or t_s) if blocked else None
+        if not blocked:
+            self._blocked_since_s = None
+        elif self._blocked_since_s is None:
+            self._blocked_since_s = t_s
         stuck = t_s - self._progress_t_s > self.config.progress_timeout_s
         if stuck or (blocked and t_s - self._blocked_since_s > BLOCKED_FOR_S):
             self._start_recovery(t_s, pose)

@@ -22,6 +22,8 @@ _DONE, _EMPTY, _PAUSED = 0, 1, 2
 
 
 class SearchStatus(Enum):
+    """How a search has ended; the value says it in words."""
+
     FOUND = "found"
     OUTSIDE = "start or goal outside the grid"
     START_BLOCKED = "start blocked"
@@ -46,6 +48,7 @@ class SearchResult:
 
     @property
     def found(self) -> bool:
+        """Whether there is a path."""
         return self.status is SearchStatus.FOUND
 
 

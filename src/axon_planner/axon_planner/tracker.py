@@ -34,6 +34,8 @@ TURN_GAIN = 2.5
 
 
 class FollowStatus(Enum):
+    """Where following a path stands; the value says it in words."""
+
     RUNNING = "following the path"
     REACHED = "end of the path reached"
     BLOCKED = "no free drive"

@@ -10,6 +10,8 @@ from axon_core.config import check_config, param
 
 @dataclass(frozen=True)
 class SafetyConfig:
+    """Who may drive, how the base moves and brakes, and how much room it keeps."""
+
     sources: tuple[str, ...] = param(
         ("teleop", "nav", "policy"),
         "Who may drive, most important first; each has its topic cmd_vel_NAME",

@@ -28,6 +28,8 @@ TICK_S = 0.005
 
 @dataclass(frozen=True)
 class PlanarConfig:
+    """The base, its lidar and its odometry, with their limits, delays and errors."""
+
     length_m: float = param(0.42, "Length of the base's rectangle, centred on base_link", unit="m", minimum=0.01)
     width_m: float = param(0.33, "Width of the base's rectangle", unit="m", minimum=0.01)
     max_speed_mps: float = param(2.0, "Top speed, both ways", unit="m/s", minimum=0.0)
@@ -58,6 +60,7 @@ class PlanarConfig:
 
     @property
     def base_T_laser(self) -> FloatArray:
+        """Pose (3,) of the lidar in the base frame."""
         return np.array([self.laser_x_m, 0.0, 0.0])
 
 
@@ -97,6 +100,7 @@ class PlanarSimulator:
 
     @property
     def time_s(self) -> float:
+        """Simulated time since the reset."""
         return self._tick * TICK_S
 
     @property
@@ -143,6 +147,7 @@ class PlanarSimulator:
         return (self._tick - delivered[0]) * TICK_S if delivered else math.inf
 
     def odometry(self) -> PlanarOdometry:
+        """Newest odometry."""
         return self._odometry
 
     def _delivered(self) -> tuple[int, Scan] | None:
