@@ -15,20 +15,16 @@ class OffscreenRenderer:
     """Draws one model at one size. Made, used and closed in one thread, as OpenGL wants it."""
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, *, shadows: bool = True, samples: int = 0):
-        self._model, self.width, self.height = model, width, height
+        self.width, self.height = width, height
         self._gl = _egl_context(width, height)
-        self._context = _render_context(model, width, height, shadows, samples)
-        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 200)
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._load(model, shadows, samples)
         self._option = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
         atexit.register(self.close)
 
     def render(self, data: mujoco.MjData, camera: "str | mujoco.MjvCamera") -> Images:
         """Return what a camera sees, without noise; depth beyond the far plane is that plane's."""
+        self._gl.make_current()  # another renderer of this thread may have been
         view = self._fixed_camera(camera) if isinstance(camera, str) else camera
         mujoco.mjv_updateScene(self._model, data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         mujoco.mjr_render(self._rect, self._scene, self._context)
@@ -44,6 +40,15 @@ class OffscreenRenderer:
             self._context.free()
             self._gl.free()
             self._gl = None
+
+    def _load(self, model: mujoco.MjModel, shadows: bool, samples: int) -> None:
+        self._model = model
+        self._context = _render_context(model, self.width, self.height, shadows, samples)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 200)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
 
     def _fixed_camera(self, name: str) -> mujoco.MjvCamera:
         camera = mujoco.MjvCamera()
