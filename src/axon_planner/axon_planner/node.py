@@ -127,9 +127,8 @@ class PlannerNode(SkillNode):
         self.timer(COSTMAP_PERIOD_S, self._publish_costmap)
 
     def on_stop(self) -> None:
-        """Stop the base. The servers go with the activity: a client of theirs sees them gone."""
-        self._drive = None
-        self._navigator.cancel()
+        """Stop the base and end the drive; the servers go with the activity, once its client has the result."""
+        self._end_drive(Outcome("abort", _Navigate.UNKNOWN, "the planner was deactivated"))
         self._publish_command(Twist2())
 
     def on_unload(self) -> None:

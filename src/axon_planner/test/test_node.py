@@ -300,11 +300,15 @@ def test_a_senseless_scan_is_refused_and_the_next_one_read(stage):
 def test_deactivation_mid_drive_stops_the_robot_and_aborts(stage):
     handle = stage.send(navigate(5.0, 0.0))
     assert stage.robot.run(lambda: stage.world.velocity.vx_mps > 0.4)
+    answer = handle.get_result_async()
+    stage.robot.wait(0.1)
     stage.planner.trigger_deactivate()
+    assert stage.robot.run(answer.done, 2.0)
+    assert answer.result().status == GoalStatus.STATUS_ABORTED
+    assert "deactivated" in answer.result().result.error_msg
     assert stage.robot.run(stage.standing, 2.0)
     stage.planner.trigger_activate()
     assert stage.robot.run(lambda: stage.clients[NavigateToPose].server_is_ready(), 5.0)
-    assert handle.accepted
     status, _ = stage.finish(stage.send(navigate(2.8, -0.3)))
     assert status == GoalStatus.STATUS_SUCCEEDED
 

@@ -30,6 +30,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 _WATCH_PERIOD_S = 0.2
 _DIAGNOSTICS_EVERY = 5  # watches: once a second
 _ERROR_SHOWN_FOR_TICKS = 50
+_TURNS_FOR_RESULTS = 20  # two a goal, and some for requests that have just come
 
 
 class SkillNode(LifecycleNode):
@@ -171,7 +172,8 @@ class SkillNode(LifecycleNode):
 
         `execute(goal_handle)` returns the result and blocks the executor meanwhile, unless the node has `threads`. A
         goal that takes a while is better begun by `accepted` and ended through `axon_ros.endings.Endings`. Without
-        `accepted`, every accepted goal is executed at once.
+        `accepted`, every accepted goal is executed at once. A goal that `on_stop` ends has its result delivered before
+        the server goes; none is accepted any more by then.
         """
         optional = {} if accepted is None else {"handle_accepted_callback": accepted}
         group = ReentrantCallbackGroup()
@@ -180,7 +182,7 @@ class SkillNode(LifecycleNode):
             action_type,
             name,
             execute,
-            goal_callback=goal,
+            goal_callback=lambda request: goal(request) if self.state == "active" else GoalResponse.REJECT,
             cancel_callback=cancel,
             callback_group=group,
             **optional,
@@ -294,8 +296,15 @@ class SkillNode(LifecycleNode):
         self.__close_all(self.__inputs)
         self.__close_all(self.__workers)
         self.__guarded(self.on_stop)()
-        self.__close_entities()
         self.__state = "inactive"
+        self.__guarded(self.__hand_out_results)()
+        self.__close_entities()
+
+    def __hand_out_results(self) -> None:
+        """Let clients have the results of the goals that `on_stop` has ended: rclpy sends them in the executor."""
+        if self.__undo_after_stop and self.executor is not None and self.context.ok():
+            for _ in range(_TURNS_FOR_RESULTS):
+                self.executor.spin_once(timeout_sec=0.0)
 
     def __unload(self) -> None:
         self.__guarded(self.on_unload)()
