@@ -149,7 +149,7 @@ class CommandGate:
     A stream is live from its first command until it lets time wait in vain; then the base's own time-out brakes.
     """
 
-    LATE_S = 0.1
+    LATE_S = 0.07
 
     def __init__(self) -> None:
         self._change = threading.Condition()

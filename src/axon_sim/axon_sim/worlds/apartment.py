@@ -35,8 +35,8 @@ def make_apartment(seed: int) -> World:
         "hall": (7.9, 4.65, 0.0),
         "bedroom": (doors["bedroom"], 6.0, QUARTER),
         "study": (doors["study"], 6.3, QUARTER),
-        "coffee_table": (2.48, 1.75, np.pi),
-        "dining_table": (6.75, 1.02, QUARTER),
+        "coffee_table": (2.60, 1.75, np.pi),
+        "dining_table": (6.75, 0.95, QUARTER),
     }
     return b.finish((0.6, 4.6, 0.0), goals, (-0.3, -0.3, WIDTH_M + 0.3, DEPTH_M + 0.3))
 
