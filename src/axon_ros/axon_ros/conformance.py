@@ -129,6 +129,7 @@ def by_hand(command: Sequence[str]) -> _Violations:
     with _life(command, "autostart:=false") as life:
         if not life.name:
             return life.violations
+        life.next_status(timeout_s=2.0)  # by then it has been up for long enough to start against the parameter
         life.expect("autostart", life.state() == "unconfigured", f"autostart is false, but it is {life.state()!r}")
         _check_descriptions(life)
         _check_lifecycle(life)
