@@ -66,17 +66,21 @@ class SimNode(SkillNode):
         self._gate = CommandGate()
         self.input(kind, "cmd_vel", callback, qos=COMMAND, timeout_s=None, required=False)
         self.serve(Trigger, "sim/reset", self._on_reset)
-        TrajectoryServer(self, "arm_controller/follow_joint_trajectory", "arm")
-        TrajectoryServer(self, "head_controller/follow_joint_trajectory", "camera")
-        GripperServer(self)
+        self._goal_servers = [
+            TrajectoryServer(self, "arm_controller/follow_joint_trajectory", "arm"),
+            TrajectoryServer(self, "head_controller/follow_joint_trajectory", "camera"),
+            GripperServer(self),
+        ]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._thread.start()
 
     def on_stop(self) -> None:
-        """Let time stand still."""
+        """Let time stand still, and end what was asked of the joints."""
         self._stopping.set()
         self._thread.join()
+        for server in self._goal_servers:
+            server.abort("the simulator was deactivated")
 
     def on_config_change(self, config: SimConfig) -> None:
         """Follow what may change while time runs."""
@@ -220,10 +224,14 @@ class GoalServer:
         except GoalRefused as refused:
             self._endings.end(handle, "abort", self.refusal(refused.code, str(refused)))
             return
-        before, self._running = self._running, handle
-        if before is not None:
-            code = FollowJointTrajectory.Result.INVALID_GOAL
-            self._endings.end(before, "abort", self.refusal(code, "preempted by a newer goal"))
+        self.abort("preempted by a newer goal")
+        self._running = handle
+
+    def abort(self, reason: str) -> None:
+        """End the running goal, if there is one."""
+        handle, self._running = self._running, None
+        if handle is not None:
+            self._endings.end(handle, "abort", self.refusal(FollowJointTrajectory.Result.INVALID_GOAL, reason))
 
     def _on_timer(self) -> None:
         ended = self.look(self._running) if self._running is not None else None

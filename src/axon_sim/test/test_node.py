@@ -13,6 +13,8 @@ from builtin_interfaces.msg import Duration, Time
 from control_msgs.action import FollowJointTrajectory, GripperCommand
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry
 from rclpy.action import ActionClient
 from rosgraph_msgs.msg import Clock
@@ -249,6 +251,23 @@ def test_arm_goal_is_cancelled_and_preempted(client):
     status, result = client.result_of(first)
     assert status == 6 and "preempted" in result.error_string
     assert client.result_of(second)[0] == 4
+
+
+def test_deactivation_ends_a_goal_and_its_client_knows(client):
+    handle = client.send(client.arm, arm_goal(robot.ARM_READY_RAD, 30.0))
+    answer = handle.get_result_async()
+    client.let_pass(0.2)
+    change = client.node.create_client(ChangeState, "sim/change_state")
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+        done = change.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        client.wait_for(done.done)
+        assert done.result().success
+    client.wait_for(answer.done)
+    assert answer.result().status == 6 and "deactivated" in answer.result().result.error_string
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        done = change.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        client.wait_for(done.done, 60.0)
+        assert done.result().success
 
 
 def test_gripper_opens_and_refuses_what_it_cannot(client):
