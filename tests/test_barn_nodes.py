@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from axon_planner.runtime import Navigator
 from axon_ros.testing import domain, processes
 from axon_safety.config import SafetyConfig
 from axon_safety.runtime import Shield
-from axon_sim.barn import BarnWorld, generate_barn
+from axon_sim.barn import BarnWorld, generate_barn, load_barn
 from axon_sim.planar import PlanarSimulator
 
 __all__ = ["domain", "processes"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 60.0
+DATA = Path(os.environ.get("AXON_BARN_DIR", ROOT.parent / "shared" / "data" / "barn"))
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no BARN data in {DATA}; set AXON_BARN_DIR")
 
 
 def core_drives(world: BarnWorld, seed: int) -> bool:
@@ -40,12 +43,14 @@ def core_drives(world: BarnWorld, seed: int) -> bool:
 
 
 @pytest.mark.timeout(240)
-def test_nodes_and_core_both_cross_the_field(processes, tmp_path):
-    seed = 5
-    assert core_drives(generate_barn(seed), seed)
+@pytest.mark.parametrize("name", ["barn-like:5", pytest.param("barn:151", marks=needs_data)])
+def test_nodes_and_core_both_cross_the_field(name, processes, tmp_path):
+    kind, number = name.split(":")
+    assert core_drives(generate_barn(int(number)) if kind == "barn-like" else load_barn(DATA, int(number)), seed=5)
     launch = [sys.executable, "-m", "axon_launch", str(ROOT / "launch" / "demo.launch.yaml")]
     arguments = {
-        "world": f"barn-like:{seed}",
+        "world": name,
+        "data_dir": DATA,
         "planner_config": ROOT / "config" / "barn" / "planner.yaml",
         "out_dir": tmp_path,
         "timeout_s": LIMIT_S,
