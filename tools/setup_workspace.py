@@ -255,8 +255,10 @@ def paths_script(workspace: Workspace, environ: Mapping[str, str]) -> str:
 
 
 def install_torch(workspace: Workspace) -> None:
-    """Install PyTorch: the CUDA build where an NVIDIA GPU is seen, else the CPU build from wherever it can be had."""
-    pinned = (workspace.root / "requirements" / "torch.txt").read_text(encoding="utf-8")
+    """Install PyTorch and what needs it: the CUDA build where an NVIDIA GPU is seen, else the CPU build from wherever
+    it can be had."""
+    requirements = workspace.root / "requirements" / "torch.txt"
+    pinned = requirements.read_text(encoding="utf-8")
     version = re.search(r"^torch==([\d.]+)", pinned, re.MULTILINE)
     if version is None:
         raise SetupError("requirements/torch.txt has no line torch==VERSION")
@@ -269,12 +271,10 @@ def install_torch(workspace: Workspace) -> None:
     ]
     if has_nvidia_gpu():
         attempts = []
-    for command in attempts:
-        if subprocess.run(command).returncode == 0:
-            return
-    if attempts:
+    found = any(subprocess.run(command).returncode == 0 for command in attempts)
+    if attempts and not found:
         print(f"no CPU build of {torch} at {TORCH_INDEX} (AXON_TORCH_INDEX); installing the CUDA build, several GB")
-    subprocess.run([*pip, torch], check=True)
+    subprocess.run([*pip, "--requirement", str(requirements)], check=True)
 
 
 def has_nvidia_gpu() -> bool:

@@ -13,6 +13,7 @@ models:
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from axon_core.config import closest_text
 SUFFIXES = (".onnx", ".safetensors")
 _REQUIRED = ("version", "file", "sha256", "task", "license")
 _CHUNK_BYTES = 1 << 20
+_INSTALLED = Path("share", "axon_bringup", "models", "manifest.yaml")
 
 
 class ModelError(ValueError):
@@ -81,6 +83,25 @@ class ModelStore:
         if not path.is_relative_to(folder):
             raise ModelError(f"model '{name}' of {self._manifest}: its file {file} lies outside of {folder}")
         return check_model_file(path)
+
+
+def shipped_models(environ: Mapping[str, str] = os.environ) -> ModelStore:
+    """Return the models of this workspace: those of the folder AXON_MODELS, or those that axon_bringup installs."""
+    if environ.get("AXON_MODELS"):
+        return ModelStore(Path(environ["AXON_MODELS"]) / "manifest.yaml")
+    prefixes = environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    manifests = [Path(prefix) / _INSTALLED for prefix in prefixes if prefix]
+    found = next((manifest for manifest in manifests if manifest.is_file()), None)
+    if found is None:
+        raise ModelError("no installed models: run ./axon setup, or name a folder with a manifest.yaml in AXON_MODELS")
+    return ModelStore(found)
+
+
+def find_model(name_or_path: str) -> Model:
+    """Return a shipped model by its name, or a user's own by the path of its file."""
+    if Path(name_or_path).suffix in SUFFIXES:
+        return own_model(name_or_path)
+    return shipped_models().find(name_or_path)
 
 
 def own_model(path: str | Path) -> Model:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metric depth from one camera, with the uncertainty of every pixel."""
