@@ -54,6 +54,7 @@ def write_card(path: Path, name: str, trained: Trained, facts: Mapping[str, Any]
     """Write the model card: what it is, how it was made, what it scores, what it cannot do."""
     rows = "\n".join(f"| `{key}` | {value:.4g} |" for key, value in trained.metrics.items())
     details = "\n".join(f"- {key}: {_inline(value)}" for key, value in trained.details.items())
+    minutes = facts["elapsed_s"] / 60.0
     path.write_text(
         f"""<!-- SPDX-License-Identifier: Apache-2.0 -->
 # {name} {trained.version}
@@ -67,7 +68,7 @@ def write_card(path: Path, name: str, trained: Trained, facts: Mapping[str, Any]
 
     {facts["command"]}
 
-Commit `{facts["commit"]}`, seed {facts["seed"]}, {facts["elapsed_s"] / 60.0:.0f} minutes on {facts["machine"]}, {facts["date"]}.
+Commit `{facts["commit"]}`, seed {facts["seed"]}, {minutes:.0f} minutes on {facts["machine"]}, {facts["date"]}.
 
 ## What it scores
 

@@ -16,11 +16,11 @@ import numpy as np
 from axon_core.cameras import PinholeCamera
 from axon_core.config import check_config, check_known_names, param
 from axon_core.geometry import invert_transform
+from axon_sim import textures
+from axon_sim.contact_bits import DECOR_GROUP, FIXED_BITS, FLOOR_BITS, HIDDEN_BITS, PLANE_GRID_M
 from axon_sim.objects import CATEGORIES, SimObject, make_clutter, make_object, quat_wxyz
 from axon_sim.rendering import OffscreenRenderer
 from axon_sim.sensors import Images
-from axon_sim.worlds import textures
-from axon_sim.worlds.builder import DECOR_GROUP, FIXED_BITS, FLOOR_BITS, HIDDEN_BITS, PLANE_GRID_M
 
 Rng = np.random.Generator
 CAMERA = "camera"
@@ -151,14 +151,12 @@ class Scene:
 
     def draw(self, world_T_camera: np.ndarray) -> tuple[Images, np.ndarray]:
         """Return the images from a pose (4, 4) and the object (H, W) that each pixel shows, -1 for none."""
-        renderer = _renderer(self.model, self.config.image_size_px, self._shadows)
+        size = self.config.image_size_px
+        renderer = label_renderer(self.model, size, size, self._shadows)
         self.data.cam_xpos[self._camera] = world_T_camera[:3, 3]
         self.data.cam_xmat[self._camera] = (world_T_camera[:3, :3] @ GL_FROM_OPTICAL).ravel()
         images = renderer.render(self.data, CAMERA)
-        of_body = np.full(self.model.nbody, -1, dtype=np.int32)
-        of_body[self._bodies] = np.arange(len(self.objects))
-        of_geom = np.append(of_body[self.model.geom_bodyid], -1)
-        return images, of_geom[renderer.geom_ids()]
+        return images, objects_of_geoms(self.model, self._bodies)[renderer.geom_ids()]
 
     def relight(self, rng: Rng) -> None:
         """Change direction, strength and colour of all lights."""
@@ -215,15 +213,32 @@ def render_labels(scene: Scene, view: int = 0) -> LabelledImage:
     scene.relight(rng)
     world_T_camera = scene.choose_camera(rng)
     images, shown = scene.draw(world_T_camera)
-    counts = np.bincount(shown.ravel() + 1, minlength=len(scene.objects) + 1)[1:]
-    kept = np.flatnonzero(counts >= scene.config.min_pixels)
-    world_T_objects, camera = scene.world_T_objects()[kept], scene.camera()
-    camera_T_objects = invert_transform(world_T_camera) @ world_T_objects
-    objects = [scene.objects[index] for index in kept]
+    rgb = photograph(images.color, rng, scene.config.noise)
+    truth = Truth(scene.objects, scene.world_T_objects(), world_T_camera, scene.camera())
+    return label(rgb, images.depth_m, shown, truth, scene.config.min_pixels)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a view: the N objects and their poses (N, 4, 4), the camera's pose (4, 4) and intrinsics."""
+
+    objects: tuple[SimObject, ...]
+    world_T_objects: np.ndarray
+    world_T_camera: np.ndarray
+    camera: PinholeCamera
+
+
+def label(rgb: np.ndarray, depth_m: np.ndarray, shown: np.ndarray, truth: Truth, min_pixels: int) -> LabelledImage:
+    """Return the labels of a view whose pixels show the objects `shown` (H, W), -1 for none."""
+    counts = np.bincount(shown.ravel() + 1, minlength=len(truth.objects) + 1)[1:]
+    kept = np.flatnonzero(counts >= min_pixels)
+    world_T_objects, camera = truth.world_T_objects[kept], truth.camera
+    camera_T_objects = invert_transform(truth.world_T_camera) @ world_T_objects
+    objects = [truth.objects[index] for index in kept]
     whole = [silhouette_px(item, pose, camera) for item, pose in zip(objects, camera_T_objects, strict=True)]
     return LabelledImage(
-        rgb=photograph(images.color, rng, scene.config.noise),
-        depth_m=np.ascontiguousarray(images.depth_m),
+        rgb=rgb,
+        depth_m=np.ascontiguousarray(depth_m),
         instance_ids=np.where(np.isin(shown, kept), shown + 1, 0).astype(np.int32),
         ids=(kept + 1).astype(np.int32),
         boxes_xyxy=_boxes(shown, kept),
@@ -231,19 +246,27 @@ def render_labels(scene: Scene, view: int = 0) -> LabelledImage:
         sizes_m=np.array([item.size_m for item in objects]).reshape(-1, 3),
         world_T_objects=world_T_objects,
         camera_T_objects=camera_T_objects,
-        world_T_camera=world_T_camera,
+        world_T_camera=truth.world_T_camera,
         visibility=np.clip(counts[kept] / np.array(whole), 0.0, 1.0),
         camera=camera,
     )
 
 
-def _renderer(model: mujoco.MjModel, size_px: int, shadows: bool) -> LabelRenderer:
+def label_renderer(model: mujoco.MjModel, width: int, height: int, shadows: bool) -> LabelRenderer:
     """Return this thread's renderer of a size, showing a model."""
     renderers = _of_thread.__dict__.setdefault("renderers", {})
-    if size_px not in renderers:
-        renderers[size_px] = LabelRenderer(model, size_px, size_px, shadows=shadows)
-    renderers[size_px].show(model, shadows=shadows)
-    return renderers[size_px]
+    size = width, height
+    if size not in renderers:
+        renderers[size] = LabelRenderer(model, *size, shadows=shadows)
+    renderers[size].show(model, shadows=shadows)
+    return renderers[size]
+
+
+def objects_of_geoms(model: mujoco.MjModel, bodies: np.ndarray) -> np.ndarray:
+    """Return for every geom, and last for none, the index of the body in `bodies` (N,) that it belongs to, or -1."""
+    of_body = np.full(model.nbody, -1, dtype=np.int32)
+    of_body[bodies] = np.arange(len(bodies))
+    return np.append(of_body[model.geom_bodyid], np.int32(-1))
 
 
 def name_of(index: int) -> str:

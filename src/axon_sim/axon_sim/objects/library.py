@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from axon_core.config import closest_text
 from axon_core.geometry import check_transform, quat_xyzw_from_matrix
+from axon_sim.contact_bits import DECOR_GROUP, HIDDEN_BITS, LOOSE_BITS
 from axon_sim.objects.families import FAMILIES, Member, Solid, clutter
 from axon_sim.objects.meshes import Mesh
-from axon_sim.worlds.builder import DECOR_GROUP, HIDDEN_BITS, LOOSE_BITS
 
 CATEGORIES = tuple(sorted(FAMILIES))
 CLUTTER = "clutter"

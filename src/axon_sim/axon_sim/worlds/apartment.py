@@ -6,8 +6,8 @@ The seed moves doors and furniture, and draws colours, clutter, friction and lig
 
 import numpy as np
 
+from axon_sim import textures
 from axon_sim.worlds import furniture as fur
-from axon_sim.worlds import textures
 from axon_sim.worlds.builder import SceneBuilder, World
 
 WIDTH_M, DEPTH_M = 9.0, 8.4
@@ -15,6 +15,9 @@ HALL_Y_M = (4.0, 5.3)
 DOOR_M = 1.0
 DOOR_HEIGHT_M = 2.05
 QUARTER = 0.5 * np.pi
+# Each category once, along the edge that the robot can reach.
+COFFEE_TABLE_OBJECTS = ("bottle", "box", "mug")
+DINING_TABLE_OBJECTS = ("ball", "banana", "can", "cup")
 
 
 def make_apartment(seed: int) -> World:
@@ -123,8 +126,8 @@ def _living_room(b: SceneBuilder) -> None:
     fur.floor_lamp(b, "lamp", 0.4, 0.4)
     fur.shelf(b, "bookshelf", 4.78, 0.85 + _jitter(b, 0.1), np.pi, (0.30, 0.9, 1.9))
     fur.picture(b, 0.07, y, 0.0, 1.1, 0.7)
-    fur.loose_cup(b, 1.75 + _jitter(b), y + 0.2 + _jitter(b), 0.451)
-    fur.loose_box(b, 1.78 + _jitter(b), y - 0.2 + _jitter(b), 0.451, _jitter(b, 1.0))
+    for category, offset in zip(b.rng.permutation(COFFEE_TABLE_OBJECTS), (-0.28, 0.0, 0.28), strict=True):
+        b.object(str(category), 1.89 + _jitter(b, 0.03), y + offset + _jitter(b, 0.02), 0.45, "coffee_table")
 
 
 def _kitchen(b: SceneBuilder) -> None:
@@ -138,9 +141,8 @@ def _kitchen(b: SceneBuilder) -> None:
     fur.cabinet(b, "sideboard", 6.8 + _jitter(b, 0.2), 0.27, QUARTER, (0.40, 1.4, 0.85), doors=3)
     fur.plant(b, "plant", 5.4, 0.4, 0.8)
     fur.picture(b, 6.8, 0.07, QUARTER, 0.9, 0.6)
-    fur.loose_can(b, x - 0.25 + _jitter(b), y - 0.22 + _jitter(b), 0.741)
-    fur.loose_cup(b, x + 0.05 + _jitter(b), y - 0.2 + _jitter(b), 0.741)
-    fur.loose_box(b, x + 0.32 + _jitter(b), y - 0.15 + _jitter(b), 0.741, _jitter(b, 1.0))
+    for category, offset in zip(b.rng.permutation(DINING_TABLE_OBJECTS), (-0.42, -0.14, 0.14, 0.42), strict=True):
+        b.object(str(category), x + offset + _jitter(b, 0.02), y - 0.26 + _jitter(b, 0.03), 0.74, "dining_table")
 
 
 def _bedroom(b: SceneBuilder) -> None:

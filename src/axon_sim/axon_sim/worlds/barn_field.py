@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from axon_sim import barn
-from axon_sim.worlds import textures
+from axon_sim import barn, textures
 from axon_sim.worlds.builder import SceneBuilder, World
 
 POST_HEIGHT_M = 1.0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building a world around the robot: materials, floors, walls, fixed furniture and loose objects.
 
-Coordinates are metres in the frame `world`, x and y on the floor, z up. Contact bits as in assets/axon_robot.xml.
+Coordinates are metres in the frame `world`, x and y on the floor, z up.
 """
 
 import math
@@ -14,18 +14,36 @@ import numpy as np
 
 from axon_core.geometry import se2_compose, se2_inverse
 from axon_core.grids import FREE, OCCUPIED, Grid
+from axon_sim.contact_bits import (
+    COLLISION_ONLY_GROUP,
+    DECOR_GROUP,
+    FIXED_BITS,
+    FLOOR_BITS,
+    HIDDEN_BITS,
+    LOOSE_BITS,
+    PLANE_GRID_M,
+    SOLID_GROUP,
+)
+from axon_sim.objects import SimObject, make_object
 from axon_sim.robot import load_robot_spec
 
-FLOOR_BITS = {"contype": 1, "conaffinity": 0}
-FIXED_BITS = {"contype": 2, "conaffinity": 0}
-LOOSE_BITS = {"contype": 8, "conaffinity": 15}
-HIDDEN_BITS = {"contype": 0, "conaffinity": 0}
-SOLID_GROUP = 0
-DECOR_GROUP = 1
-COLLISION_ONLY_GROUP = 3
-PLANE_GRID_M = 1.0  # a fine grid costs more to draw than everything else
 WALL_HEIGHT_M = 2.5
 WALL_THICKNESS_M = 0.10
+PLACING_GAP_M = 0.002
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """A household object of a world: the name of its body, and the furniture that it stands on."""
+
+    name: str
+    place: str
+    item: SimObject
+
+    @property
+    def category(self) -> str:
+        """What it is, one of axon_sim.objects.CATEGORIES."""
+        return self.item.category
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class World:
     """A world with the robot in it.
 
     `spec` compiles to the model. `start` (3,) and the poses of `goals` are world_T_base = [x_m, y_m, yaw_rad].
-    `bounds_m` is (x_min, y_min, x_max, y_max) of the ground that belongs to the world.
+    `bounds_m` is (x_min, y_min, x_max, y_max) of the ground that belongs to the world. `objects` are its loose things.
     """
 
     name: str
@@ -42,6 +60,7 @@ class World:
     start: np.ndarray
     goals: dict[str, np.ndarray]
     bounds_m: tuple[float, float, float, float]
+    objects: tuple[PlacedObject, ...] = ()
 
     def goals_from_start(self) -> dict[str, np.ndarray]:
         """Return the goals as odom_T_base, for an odometry frame that begins at the start pose."""
@@ -161,6 +180,7 @@ class SceneBuilder:
         self.spec.modelname = name
         self._names: dict[str, int] = {}
         self._materials: set[str] = set()
+        self._objects: list[PlacedObject] = []
 
     def unique(self, name: str) -> str:
         """Return `name`, or `name_2` and so on where it is taken."""
@@ -249,6 +269,17 @@ class SceneBuilder:
         body.add_freejoint(name=f"{body.name}_free")
         return Part(self, body, LOOSE_BITS, mass_kg)
 
+    def object(self, category: str, x: float, y: float, z: float, place: str) -> None:
+        """Stand a member of a category (see axon_sim.objects) on a surface at height z, turned by chance."""
+        item = make_object(category, int(self.rng.integers(2**31)))
+        pose = np.eye(4)
+        cosine, sine = np.cos(turn := self.rng.uniform(-np.pi, np.pi)), np.sin(turn)
+        pose[:2, :2] = [[cosine, -sine], [sine, cosine]]
+        pose[:3, 3] = x, y, z + 0.5 * item.size_m[2] + PLACING_GAP_M
+        name = self.unique(category)
+        item.add_to(self.spec, pose, name)
+        self._objects.append(PlacedObject(name, place, item))
+
     def wall(
         self,
         part: Part,
@@ -324,6 +355,5 @@ class SceneBuilder:
         self.spec.visual.quality.numslices = 20
         self.spec.visual.quality.numstacks = 10
         poses = {name: np.asarray(pose, dtype=np.float64) for name, pose in goals.items()}
-        return World(
-            self.name, self.seed, self.spec, np.asarray(start, dtype=np.float64), poses, (x_min, y_min, x_max, y_max)
-        )
+        begin, bounds = np.asarray(start, dtype=np.float64), (x_min, y_min, x_max, y_max)
+        return World(self.name, self.seed, self.spec, begin, poses, bounds, tuple(self._objects))

@@ -7,7 +7,7 @@ body cannot pass is also seen by a robot that senses in one plane.
 
 import numpy as np
 
-from axon_sim.worlds import textures
+from axon_sim import textures
 from axon_sim.worlds.builder import SceneBuilder
 
 Rgb = tuple[float, float, float]
@@ -214,39 +214,3 @@ def picture(b: SceneBuilder, x: float, y: float, facing_yaw: float, width: float
     """A framed picture on a wall, its centre 1.5 m up."""
     part = b.fixed("picture", x, y)
     part.panel(width, height, (0.0, 0.0, 1.5), b.textured(b.unique("painting"), textures.painting(b.rng)), facing_yaw)
-
-
-def loose_can(b: SceneBuilder, x: float, y: float, z: float) -> None:
-    """A tin can."""
-    body = b.material(b.unique("can_paint"), _bright(b), specular=0.5)
-    metal = b.material("can_metal", (0.75, 0.76, 0.78), specular=0.8)
-    part = b.loose("can", x, y, z, mass_kg=0.15)
-    part.cylinder(0.033, 0.11, (0.0, 0.0, 0.0), body)
-    part.cylinder(0.031, 0.003, (0.0, 0.0, 0.109), metal, solid=False)
-
-
-def loose_box(b: SceneBuilder, x: float, y: float, z: float, yaw: float) -> None:
-    """A small carton, as of tea."""
-    look = b.material(b.unique("box_paint"), _bright(b))
-    lid = b.material("box_lid", (0.95, 0.95, 0.92))
-    part = b.loose("box", x, y, z, mass_kg=0.12, yaw=yaw)
-    part.box((0.05, 0.07, 0.12), (0.0, 0.0, 0.0), look)
-    part.box((0.0505, 0.0705, 0.03), (0.0, 0.0, 0.07), lid, solid=False)
-
-
-def loose_cup(b: SceneBuilder, x: float, y: float, z: float) -> None:
-    """A cup, solid to contact, with a handle and a dark inside to the eye."""
-    look, dark = (
-        b.material(b.unique("cup_paint"), _bright(b), specular=0.5),
-        b.material("cup_inside", (0.20, 0.12, 0.07)),
-    )
-    part = b.loose("cup", x, y, z, mass_kg=0.2, yaw=float(b.rng.uniform(-1.0, 1.0)))
-    part.cylinder(0.038, 0.09, (0.0, 0.0, 0.0), look)
-    part.cylinder(0.033, 0.002, (0.0, 0.0, 0.0892), dark, solid=False)
-    part.box((0.03, 0.010, 0.05), (0.045, 0.0, 0.02), look, solid=False)
-
-
-def _bright(b: SceneBuilder) -> list[float]:
-    color = b.rng.uniform(0.1, 0.5, 3)
-    color[int(b.rng.integers(3))] = b.rng.uniform(0.75, 0.95)
-    return color.tolist()

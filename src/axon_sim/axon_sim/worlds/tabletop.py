@@ -3,12 +3,14 @@
 
 import numpy as np
 
+from axon_sim import textures
+from axon_sim.objects import CATEGORIES
 from axon_sim.worlds import furniture as fur
-from axon_sim.worlds import textures
 from axon_sim.worlds.builder import SceneBuilder, World
 
 TABLE_SIZE_M = (0.70, 1.20)
 NEAR_EDGE_X_M = 0.95
+SPACING_M = 0.19
 
 
 def make_tabletop(seed: int) -> World:
@@ -33,9 +35,8 @@ def make_tabletop(seed: int) -> World:
 
 def _things(b: SceneBuilder, table_height: float) -> None:
     count = int(b.rng.integers(3, 7))
-    for index, side in enumerate(b.rng.permutation(count)):
-        x = NEAR_EDGE_X_M + float(b.rng.uniform(0.08, 0.28))
-        y = (side - 0.5 * (count - 1)) * 0.15 + float(b.rng.uniform(-0.02, 0.02))
-        z = table_height + 0.001
-        make = (fur.loose_can, fur.loose_cup, fur.loose_box)[index % 3]
-        make(b, x, y, z, *((float(b.rng.uniform(-1.5, 1.5)),) if make is fur.loose_box else ()))
+    categories = b.rng.choice(CATEGORIES, count, replace=False)
+    for place, category in enumerate(categories):
+        x = NEAR_EDGE_X_M + float(b.rng.uniform(0.10, 0.22))
+        y = (place - 0.5 * (count - 1)) * SPACING_M + float(b.rng.uniform(-0.01, 0.01))
+        b.object(str(category), x, y, table_height, "table")

@@ -8,8 +8,8 @@ import itertools
 
 import numpy as np
 
+from axon_sim import textures
 from axon_sim.worlds import furniture as fur
-from axon_sim.worlds import textures
 from axon_sim.worlds.builder import SceneBuilder, World
 
 LENGTH_M, DEPTH_M = 14.0, 10.0
@@ -112,8 +112,8 @@ def _marking(b: SceneBuilder, y: float) -> None:
 
 def _packing(b: SceneBuilder) -> None:
     fur.table(b, "packing_table", 0.75, 8.2, QUARTER, (1.8, 0.75, 0.72))
-    fur.loose_box(b, 0.95, 8.4, 0.721, float(b.rng.uniform(-1.0, 1.0)))
-    fur.loose_can(b, 0.98, 8.05, 0.721)
+    b.object("box", 0.95, 8.4, 0.72, "packing_table")
+    b.object("can", 0.98, 8.05, 0.72, "packing_table")
     for _ in range(int(b.rng.integers(2, 5))):
         edge = float(b.rng.uniform(0.30, 0.5))
         fur.carton(
