@@ -17,6 +17,9 @@ class PlannerConfig:
     global_frame: str = param(
         "odom", "Frame to plan in: odom, or map where a map and its transform are there", read_only=True
     )
+    map_frame: str = param(
+        "map", "Goals in this frame move in global_frame as localisation corrects it; others stay", read_only=True
+    )
     base_frame: str = param("base_link", "Frame of the robot's base", read_only=True)
 
     stamped: bool = param(False, "TwistStamped instead of Twist on cmd_vel_nav", read_only=True)

@@ -8,7 +8,7 @@ on; a new goal ends the old one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.time import Time
 from sensor_msgs.msg import LaserScan
 
-from axon_core.geometry import se2_compose
+from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
@@ -50,6 +50,8 @@ PLANNER_IDS = ("", "GridBased", "astar")
 CONTROLLER_IDS = ("", "FollowPath", "mppi")
 FEEDBACK_S = 0.2
 COSTMAP_PERIOD_S = 1.0
+# Metres or radians that a goal in the map moves before anybody minds: localisation always trembles a little.
+CORRECTION = 0.01
 
 _Plan, _Follow, _Navigate = ComputePathToPose.Result, FollowPath.Result, NavigateToPose.Result
 PLAN_CODES = {
@@ -83,12 +85,27 @@ class Outcome:
     error_msg: str = ""
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where to: a pose (3,) or a path (N, 3) in its own frame, and that frame's pose (3,) in `global_frame`."""
+
+    frame: str
+    frame_T_target: np.ndarray
+    global_T_frame: np.ndarray
+
+    @property
+    def poses(self) -> np.ndarray:
+        """The same in `global_frame`."""
+        return se2_compose(self.global_T_frame, self.frame_T_target)
+
+
 @dataclass
 class Drive:
     """One drive on its way: `handle` is None for a goal that came by topic."""
 
     handle: Any
     result: Any
+    target: Target
     began_s: float
     lost_since_s: float | None = None
     feedback_s: float = -math.inf
@@ -171,13 +188,13 @@ class PlannerNode(SkillNode):
         self._navigator.set_map(grid)
 
     def _on_goal_pose(self, msg: PoseStamped) -> None:
-        self._begin_drive(None, _Navigate(), self._in_global_frame(msg))
+        self._begin_drive(None, _Navigate(), self._pose_target(msg))
 
     # Actions
 
     def _navigate(self, handle: Any) -> None:
         try:
-            goal = self._in_global_frame(handle.request.pose)
+            goal = self._pose_target(handle.request.pose)
         except BadInput as error:
             self._conclude(handle, _Navigate(), _refusal(error, _Navigate.TF_ERROR, _Navigate.UNKNOWN))
             return
@@ -190,7 +207,7 @@ class PlannerNode(SkillNode):
             self._conclude(handle, _Follow(), Outcome("abort", _Follow.INVALID_CONTROLLER, text))
             return
         try:
-            path = self._path_in_global_frame(handle.request.path)
+            path = self._path_target(handle.request.path)
         except BadInput as error:
             self._conclude(handle, _Follow(), _refusal(error, _Follow.TF_ERROR, _Follow.INVALID_PATH))
             return
@@ -207,8 +224,8 @@ class PlannerNode(SkillNode):
             text = f"planner_id '{request.planner_id}': expected one of {_listed(PLANNER_IDS)}"
             return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
         try:
-            goal = self._in_global_frame(request.goal)
-            start = self._in_global_frame(request.start) if request.use_start else self._base_pose()
+            goal = self._pose_target(request.goal).poses
+            start = self._pose_target(request.start).poses if request.use_start else self._base_pose()
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
         plan = self._navigator.plan_path(start, goal)
@@ -222,14 +239,26 @@ class PlannerNode(SkillNode):
     def _conclude(self, handle: Any, result: Any, outcome: Outcome) -> None:
         self._endings.end(handle, outcome.state, _filled(result, outcome))
 
-    def _begin_drive(self, handle: Any, result: Any, goal: np.ndarray) -> None:
-        """Drive to a pose (3,) or along a path (N, 3)."""
+    def _begin_drive(self, handle: Any, result: Any, target: Target) -> None:
         self._end_drive(Outcome("abort", _Navigate.UNKNOWN, "preempted by a new goal"), stop=False)
-        if goal.ndim == 1:
-            self._navigator.set_goal(goal)
+        if target.poses.ndim == 1:
+            self._navigator.set_goal(target.poses)
         else:
-            self._navigator.set_path(goal)
-        self._drive = Drive(handle, result, self.now_s())
+            self._navigator.set_path(target.poses)
+        self._drive = Drive(handle, result, target, self.now_s())
+
+    def _keep_up_with_map(self, drive: Drive) -> None:
+        """Move the target in `global_frame` when localisation has corrected where the map lies there."""
+        if drive.target.frame != self.config.map_frame:
+            return
+        try:
+            global_T_map = self._frame_pose(drive.target.frame)
+        except NoTransform:
+            return  # said in diagnostics; odometry alone is good for a while yet
+        moved = replace(drive.target, global_T_frame=global_T_map)
+        if _farthest_apart(moved.poses, drive.target.poses) > CORRECTION:
+            drive.target = moved
+            self._navigator.move_target(moved.poses)
 
     def _end_drive(self, outcome: Outcome, stop: bool = True) -> None:
         """Conclude the drive, if there is one, and stop the base unless another drive takes over."""
@@ -263,6 +292,7 @@ class PlannerNode(SkillNode):
             self._wait_for_state(drive, now_s, error)
             return
         drive.lost_since_s = None
+        self._keep_up_with_map(drive)
         step = self._navigator.step(now_s, pose, velocity, None, np.zeros(3))
         self._publish_path()
         if step.over:
@@ -355,14 +385,22 @@ class PlannerNode(SkillNode):
             return np.zeros(3)
         return self.lookup_se2(self.config.global_frame, frame)
 
-    def _in_global_frame(self, stamped: PoseStamped) -> np.ndarray:
-        return se2_compose(self._frame_pose(stamped.header.frame_id), pose_from_msg(stamped.pose))
+    def _pose_target(self, stamped: PoseStamped) -> Target:
+        return self._target(stamped.header.frame_id, pose_from_msg(stamped.pose))
 
-    def _path_in_global_frame(self, msg: Path) -> np.ndarray:
+    def _path_target(self, msg: Path) -> Target:
         if not msg.poses:
             raise BadInput("the path is empty: expected at least one pose")
-        frame = self._frame_pose(msg.header.frame_id or msg.poses[0].header.frame_id)
-        return np.array([se2_compose(frame, pose) for pose in path_from_msg(msg)])
+        return self._target(msg.header.frame_id or msg.poses[0].header.frame_id, np.array(path_from_msg(msg)))
+
+    def _target(self, frame: str, poses: np.ndarray) -> Target:
+        return Target(frame, poses, self._frame_pose(frame))
+
+
+def _farthest_apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference between two poses (3,) or paths (N, 3): metres, or radians where those are more."""
+    apart = np.atleast_2d(a) - np.atleast_2d(b)
+    return float(max(np.linalg.norm(apart[:, :2], axis=1).max(), np.abs(wrap_angle(apart[:, 2])).max()))
 
 
 def _filled(result: Any, outcome: Outcome) -> Any:

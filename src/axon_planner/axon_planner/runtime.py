@@ -26,6 +26,7 @@ __all__ = ["NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "
 # A new path that runs elsewhere is taken only where it is this much cheaper, or two equal ways would alternate.
 SWITCH_FACTOR = 0.85
 SAME_WAY_M = 0.35
+SAME_GOAL = 0.05  # metres, radians: a path that ends farther from the goal was made for where the goal was before
 LOST_PATH_M = 0.6
 SKIP_M = 0.3
 BLOCKED_FOR_S = 0.8
@@ -118,6 +119,18 @@ class Navigator:
             raise ValueError("path is empty: expected at least one pose")
         self._begin(path[-1].copy(), plans_itself=False)
         self._take(path)
+
+    def move_target(self, target: np.ndarray) -> None:
+        """Go on with the same drive, whose goal (3,) or path (N, 3) a correction of its frame has moved."""
+        if self.goal is None:
+            return
+        goal = check_array("target", target, shape=(3,) if self._plans_itself else (None, 3)).reshape(-1, 3)[-1].copy()
+        self._best_remaining_m += float(np.linalg.norm(goal[:2] - self.goal[:2]))  # a longer way is no lack of progress
+        self.goal = goal
+        if self._plans_itself:
+            self._next_plan_t_s = -math.inf
+        else:
+            self._take(target)
 
     def cancel(self) -> None:
         """End the drive: the next steps brake to a stop."""
@@ -302,6 +315,8 @@ class Navigator:
 
     def _is_better(self, plan: PlanResult, pose: np.ndarray, field: Field) -> bool:
         """Take the new path where it runs the same way, or is clearly cheaper, or the old one is blocked or lost."""
+        if np.linalg.norm(self.path[-1] - plan.path[-1]) > SAME_GOAL:
+            return True
         ahead = self._ahead(pose)
         gap = np.linalg.norm(plan.path[:, None, :2] - ahead[None, ::2, :2], axis=2)
         if gap.min(axis=0).max() < SAME_WAY_M or gap[0].min() > LOST_PATH_M:

@@ -19,12 +19,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import LaserScan
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
-from axon_core.geometry import se2_to_matrix
+from axon_core.geometry import se2_compose, se2_inverse, se2_to_matrix, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
 from axon_planner.node import PlannerNode
 from axon_ros import conversions
+from axon_ros.errors import NoTransform
 from axon_ros.qos import COMMAND, LATCHED, RESULT, SENSOR
 from axon_ros.testing import ros
 
@@ -44,6 +45,7 @@ class FakeRobot:
         self.scan = node.create_publisher(LaserScan, "scan", SENSOR)
         self.odom = node.create_publisher(Odometry, "odom", RESULT)
         self.tf = TransformBroadcaster(node)
+        self.map_T_odom = None
         self.static_tf = StaticTransformBroadcaster(node)
         self.static_tf.sendTransform(
             [self.transform("base_link", "laser_link", BASE_T_LASER), self.transform("world", "odom", [1.0, 2.0, 1.57])]
@@ -66,6 +68,8 @@ class FakeRobot:
         self.world.move(self.command if self.world.time_s - self.command_s < 0.3 else Twist2(), TICK_S)
         assert self.world.clearance() > 0.0, f"collision at {self.world.pose}"
         self.clock.publish(Clock(clock=conversions.header(self.stamp_s, "").stamp))
+        if self.map_T_odom is not None:
+            self.tf.sendTransform(self.transform("map", "odom", self.map_T_odom))
         if self.measuring:
             head = conversions.header(self.stamp_s, "odom")
             self.tf.sendTransform(self.transform("odom", "base_link", self.world.pose))
@@ -220,6 +224,58 @@ def test_a_goal_in_another_frame_and_by_topic(stage):
     publisher.publish(pose(x, y, 1.57, frame="world"))
     assert stage.robot.run(lambda: np.linalg.norm(stage.world.pose[:2] - [0.5, 0.0]) < 0.2, 15.0)
     assert stage.robot.run(lambda: stage.robot.received[-1] == Twist2() and stage.standing(), 5.0)
+
+
+def in_map(stage, pose_in_odom):
+    return se2_compose(stage.robot.map_T_odom, pose_in_odom)
+
+
+def localised(stage, map_T_odom) -> None:
+    """Let localisation say where odom lies in the map, and the planner hear it."""
+    stage.robot.map_T_odom = np.array(map_T_odom)
+
+    def heard() -> bool:
+        try:
+            known = stage.planner.lookup_se2("map", "odom")
+        except NoTransform:
+            return False
+        return np.allclose(known, map_T_odom, atol=1e-6)
+
+    assert stage.robot.run(heard, 5.0)
+
+
+def test_a_goal_in_the_map_stays_there_while_localisation_corrects_it(stage):
+    localised(stage, [10.0, -3.0, 1.2])
+    goal_in_map = in_map(stage, [4.0, 0.3, 0.0])
+    handle = stage.send(navigate(*goal_in_map, frame="map"))
+    assert stage.robot.run(lambda: stage.world.velocity.vx_mps > 0.4)
+    localised(stage, [10.1, -3.4, 1.22])
+    assert stage.world.velocity.vx_mps > 0.2, "a correction is no reason to stop"
+    moved = se2_compose(se2_inverse(stage.robot.map_T_odom), goal_in_map)
+    assert np.linalg.norm(moved[:2] - [4.0, 0.3]) > 0.3
+    status, _ = stage.finish(handle)
+    assert status == GoalStatus.STATUS_SUCCEEDED
+    assert np.linalg.norm(stage.world.pose[:2] - moved[:2]) < 0.25
+    assert abs(wrap_angle(stage.world.pose[2] - moved[2])) < 0.25
+
+
+def test_a_path_in_the_map_moves_with_it(stage):
+    localised(stage, [10.0, -3.0, 1.2])
+    along = np.column_stack([np.linspace(0.0, 3.0, 30), np.zeros(30), np.zeros(30)])
+    head = conversions.header(0.0, "map")
+    path_in_map = in_map(stage, along)
+    handle = stage.send(FollowPath.Goal(path=conversions.path_to_msg(path_in_map, head)))
+    assert stage.robot.run(lambda: stage.world.velocity.vx_mps > 0.4)
+    localised(stage, [10.0, -3.35, 1.2])
+    end = se2_compose(se2_inverse(stage.robot.map_T_odom), path_in_map[-1])
+    assert np.linalg.norm(end[:2] - along[-1, :2]) == pytest.approx(0.35)
+    status, _ = stage.finish(handle)
+    assert status == GoalStatus.STATUS_SUCCEEDED and np.linalg.norm(stage.world.pose[:2] - end[:2]) < 0.25
+
+
+def test_a_goal_ahead_of_the_base_is_not_chased(stage):
+    status, _ = stage.finish(stage.send(navigate(1.0, 0.0, frame="base_link")), 15.0)
+    assert status == GoalStatus.STATUS_SUCCEEDED and np.linalg.norm(stage.world.pose[:2] - [1.0, 0.0]) < 0.25
 
 
 def test_cancel_stops_the_robot(stage):

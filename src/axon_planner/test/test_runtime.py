@@ -46,6 +46,27 @@ def test_goal_and_its_heading_are_reached_without_contact(goal):
     assert_at(world, goal)
 
 
+@pytest.mark.parametrize("moved", [[5.0, 0.08, 0.0], [4.2, -0.5, 0.4], [5.6, 0.4, 0.0]])
+def test_a_goal_that_moves_during_the_drive_is_reached_where_it_then_is(moved):
+    world, driver, slowest = Playground(CONFIG, POSTS, corridor()), navigator(), []
+
+    def correct(world):
+        if world.time_s > 2.0:
+            driver.move_target(np.array(moved))
+        if 1.5 < world.time_s < 2.5:
+            slowest.append(world.velocity.vx_mps)
+
+    assert world.drive(driver, each=correct).status is NavStatus.REACHED
+    assert_at(world, moved)
+    assert min(slowest) > 0.3
+
+
+def test_moving_the_target_of_no_drive_does_nothing():
+    driver = Navigator(CONFIG)
+    driver.move_target(GOAL)
+    assert driver.goal is None and driver.status is NavStatus.IDLE
+
+
 def test_commands_keep_the_limits():
     world = Playground(CONFIG, POSTS, corridor())
     world.drive(navigator())
