@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import yaml
 
-from axon_core.models import ModelError, ModelStore, file_sha256
+from axon_core.models import ModelError, ModelStore, file_sha256, find_model, shipped_models
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -135,3 +135,22 @@ def test_what_a_network_does_not_take_is_said(folder, inputs, text):
 def test_an_unknown_provider_is_said(folder):
     with pytest.raises(ModelError, match="expected cpu, cuda, tensorrt"):
         load(folder / "double.onnx", providers=["gpu"])
+
+
+def test_models_are_found_by_the_environment(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("AXON_MODELS", str(folder))
+    assert shipped_models().names == ("double",) and find_model("double").version == "1.0.0"
+    assert find_model(str(folder / "double.onnx")).version == "-", "a path is a user's own"
+    monkeypatch.delenv("AXON_MODELS")
+    installed = tmp_path / "install" / "share" / "axon_bringup" / "models"
+    installed.parent.mkdir(parents=True)
+    installed.symlink_to(folder)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/nowhere:{tmp_path / 'install'}")
+    assert find_model("double").sha256 == file_sha256(folder / "double.onnx")
+
+
+def test_without_installed_models_the_remedy_is_said(monkeypatch):
+    monkeypatch.setenv("AXON_MODELS", "")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/nowhere")
+    with pytest.raises(ModelError, match=r"\./axon setup"):
+        find_model("detector")
