@@ -22,8 +22,17 @@ from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
+from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesis, ObjectHypothesisWithPose
 
-from axon_ros.conversions import camera_to_msg, image_to_msg, odometry_to_msg, packed, scan_to_msg, twist_from_msg
+from axon_ros.conversions import (
+    camera_to_msg,
+    image_to_msg,
+    odometry_to_msg,
+    packed,
+    scan_to_msg,
+    transform_to_pose,
+    twist_from_msg,
+)
 from axon_ros.endings import Endings
 from axon_ros.errors import BadInput
 from axon_ros.process import node_main
@@ -37,10 +46,12 @@ from axon_sim.controllers import JointGroup, Trajectory
 from axon_sim.kinematics import LinkPose, LinkTree
 from axon_sim.sensors import Images, ImuReading, JointReading, OdometryReading, TouchReading
 from axon_sim.simulator import GroundTruth, Readings, Simulator
+from axon_sim.worlds import PlacedObject
 
 OPTICAL_FRAME = "camera_color_optical_frame"
 MAX_LAG_S = 0.05
 LINKS_EVERY = 2  # tf of the robot's links comes with every second state
+OBJECTS_EVERY = 10  # states
 
 
 class SimNode(SkillNode):
@@ -388,6 +399,7 @@ class RobotOutputs:
         self._touch = {side: out(WrenchStamped, f"gripper/{side}_touch") for side in ("left", "right")}
         self._bumper = out(Bool, "bumper")
         self._collisions = out(DiagnosticStatus, "sim/collisions", LATCHED)
+        self._objects = out(Detection3DArray, "sim/objects")
         self._color, self._depth = out(Image, "camera/color/image_raw"), out(Image, "camera/depth/image_raw")
         self._color_info = out(CameraInfo, "camera/color/camera_info")
         self._depth_info = out(CameraInfo, "camera/depth/camera_info")
@@ -426,6 +438,8 @@ class RobotOutputs:
         self._truth.publish(_truth_message(readings.truth, self._header(stamp, "world")))
         self._publish_touch(readings.touch, stamp)
         self._publish_contacts(readings.contacts)
+        if self._states % OBJECTS_EVERY == 1 and self._objects.watched:
+            self._publish_objects(stamp)
         if self._states % 5 == 1:
             self.images_watched = self._color.watched or self._depth.watched
 
@@ -451,6 +465,11 @@ class RobotOutputs:
         if self._reported is None or report.collisions != self._reported.collisions:
             self._collisions.publish(_collision_message(report))
         self._reported = report
+
+    def _publish_objects(self, stamp: Time) -> None:
+        header, poses = self._header(stamp, "world"), self._sim.object_poses()
+        found = [_object_message(placed, poses[placed.name], header) for placed in self._sim.world.objects]
+        self._objects.publish(Detection3DArray(header=header, detections=found))
 
     def _publish_images(self, images: Images, stamp: Time) -> None:
         header = self._header(stamp, OPTICAL_FRAME)
@@ -553,6 +572,15 @@ def _collision_message(report: ContactReport) -> DiagnosticStatus:
     level = DiagnosticStatus.WARN if report.collisions else DiagnosticStatus.OK
     text = f"{report.collisions} collisions: {', '.join(report.names)}" if report.collisions else "no collision"
     return DiagnosticStatus(level=level, name="sim: collisions", message=text, hardware_id="axon_robot", values=values)
+
+
+def _object_message(placed: PlacedObject, world_T_object: np.ndarray, header: Header) -> Detection3D:
+    hypothesis = ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=placed.category, score=1.0))
+    hypothesis.pose.pose = transform_to_pose(world_T_object)
+    message = Detection3D(header=header, results=[hypothesis], id=placed.name)
+    message.bbox.center = hypothesis.pose.pose
+    _set_vector(message.bbox.size, placed.item.size_m)
+    return message
 
 
 def _diagonal(*values: float) -> np.ndarray:

@@ -140,6 +140,15 @@ class Simulator:
                 Twist2(float(forward), float(left), float(self.data.qvel[5])),
             )
 
+    def object_poses(self) -> dict[str, np.ndarray]:
+        """Return world_T_object (4, 4) of the world's household objects by name."""
+        with self._lock:
+            poses = {placed.name: np.eye(4) for placed in self.world.objects}
+            for name, pose in poses.items():
+                body = self.data.body(name)
+                pose[:3, :3], pose[:3, 3] = body.xmat.reshape(3, 3), body.xpos
+            return poses
+
     def gripper_width_m(self) -> float:
         """Return the opening between the fingertips."""
         return float(sum(self.data.joint(name).qpos[0] for name in robot.FINGER_JOINTS))

@@ -23,12 +23,14 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
+from vision_msgs.msg import Detection3DArray
 
 from axon_ros.conversions import camera_from_msg, image_from_msg, odometry_from_msg, scan_from_msg
 from axon_ros.qos import COMMAND, LATCHED, SENSOR
 from axon_ros.testing import isolated_domain, process, ros, spin_until
 from axon_sim import robot
 from axon_sim.node import CommandGate
+from axon_sim.worlds import make_world
 
 TOPICS = {
     "scan": LaserScan,
@@ -38,6 +40,7 @@ TOPICS = {
     "/clock": Clock,
     "/tf": TFMessage,
     "sim/ground_truth": Odometry,
+    "sim/objects": Detection3DArray,
     "camera/color/image_raw": Image,
     "camera/depth/image_raw": Image,
     "camera/color/camera_info": CameraInfo,
@@ -150,6 +153,18 @@ def test_tree_of_frames_is_whole(client):
         while frame != "odom":
             frame = seen[frame]
     assert client.last["robot_description"].data == robot.load_urdf()
+
+
+def test_objects_stand_where_the_world_has_put_them(client):
+    msg, world = client.last["sim/objects"], make_world("tabletop:1")
+    assert msg.header.frame_id == "world"
+    assert [(one.id, one.results[0].hypothesis.class_id) for one in msg.detections] == [
+        (placed.name, placed.category) for placed in world.objects
+    ]
+    for one, placed in zip(msg.detections, world.objects, strict=True):
+        position, size = one.bbox.center.position, one.bbox.size
+        assert np.allclose([size.x, size.y, size.z], placed.item.size_m)
+        assert np.allclose([position.x, position.y], world.spec.body(placed.name).pos[:2], atol=0.02)
 
 
 def test_rates_in_simulated_time(client):

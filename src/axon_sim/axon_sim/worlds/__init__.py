@@ -8,11 +8,11 @@ from pathlib import Path
 from axon_sim import barn
 from axon_sim.worlds.apartment import make_apartment
 from axon_sim.worlds.barn_field import find_barn_dir, make_barn_field
-from axon_sim.worlds.builder import SceneBuilder, World
+from axon_sim.worlds.builder import PlacedObject, SceneBuilder, World
 from axon_sim.worlds.tabletop import make_tabletop
 from axon_sim.worlds.warehouse import make_warehouse
 
-__all__ = ["WORLD_NAMES", "SceneBuilder", "World", "make_world"]
+__all__ = ["WORLD_NAMES", "PlacedObject", "SceneBuilder", "World", "make_world"]
 
 _MAKERS: dict[str, Callable[[int], World]] = {
     "apartment": make_apartment,
