@@ -90,3 +90,22 @@ class RateMeter:
     def _forget_before(self, moment_s: float) -> None:
         while len(self._times_s) > 1 and self._times_s[0] <= moment_s:
             self._times_s.popleft()
+
+
+class RateLimit:
+    """Lets through at most so many events a second, of a stream whose own rate and jitter it does not know."""
+
+    _EARLY = 0.25  # of a period: of a stream as fast as the limit, jitter shall not cost every second event
+
+    def __init__(self, clock: ClockFunction = time.monotonic) -> None:
+        self._clock = clock
+        self._due_s = -np.inf
+
+    def allows(self, rate_hz: float) -> bool:
+        """Tell whether an event of now may pass; one that may counts."""
+        now, period_s = self._clock(), 1.0 / rate_hz
+        if now < self._due_s - self._EARLY * period_s:
+            return False
+        # from when it was due: who comes early does not make the next one earlier still
+        self._due_s = max(self._due_s, now) + period_s
+        return True

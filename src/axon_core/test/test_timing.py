@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axon_core.timing import LatencyMeter, RateMeter, TimingSummary, summarize
+from axon_core.timing import LatencyMeter, RateLimit, RateMeter, TimingSummary, summarize
 
 
 class HandClock:
@@ -55,3 +56,25 @@ def test_a_failure_is_timed_too():
     with pytest.raises(KeyError), meter.measure():
         raise KeyError("x")
     assert meter.count == 1
+
+
+@pytest.mark.parametrize(
+    ("stream_hz", "passed_hz"), [(30.0, 10.0), (10.0, 10.0), (25.0, 10.0), (3.0, 3.0), (200.0, 10.0)]
+)
+def test_a_limit_lets_through_what_it_says_and_a_jittering_stream_of_that_rate_whole(stream_hz, passed_hz):
+    clock, rng = HandClock(), np.random.default_rng(1)
+    limit = RateLimit(clock)
+    moments = (np.arange(20 * stream_hz) + rng.uniform(-0.1, 0.1, int(20 * stream_hz))) / stream_hz
+    passed = 0
+    for clock.now_s in moments:
+        passed += limit.allows(10.0)
+    assert passed <= 20 * passed_hz + 1
+    assert passed >= 0.8 * 20 * passed_hz
+
+
+def test_a_limit_passes_the_first_event_and_after_a_pause_no_burst():
+    clock = HandClock()
+    limit = RateLimit(clock)
+    assert limit.allows(1.0) and not limit.allows(1.0)
+    clock.now_s += 100.0
+    assert [limit.allows(1.0) for _ in range(3)] == [True, False, False]
