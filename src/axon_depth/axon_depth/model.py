@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network: an encoder that halves the image five times, a decoder with skips that goes back to half of it.
+
+Convolutions that halve have kernels of 4, so that an output pixel lies in the middle of the four that it stands for and
+a mirrored image can have the mirrored depth.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+from torch import nn
+
+from axon_depth.canonical import CANONICAL_FOCAL_PX
+
+CHANNELS = (16, 32, 64, 96, 128)
+BLOCKS = (0, 0, 1, 2, 1)
+TYPICAL_DEPTH_M, TYPICAL_SCALE = 2.0, 0.2
+LOG_SCALE_RANGE = (-5.0, 1.5)
+
+
+class DepthNet(nn.Module):
+    """Canonical depth and its uncertainty, a Laplace distribution of log-depth in every pixel.
+
+    forward(image (N, 3, H, W) RGB 0 .. 1, principal_row_px (N,)) -> log_depth, log_scale (N, 1, H/2, W/2): the mean and
+    the logarithm of the scale b of p(x) = exp(-|x - mean| / b) / 2b, x the logarithm of canonical depth in m. H and W
+    are multiples of 32. The row in which the optical axis meets the image tells, with a pixel's own, how far below the
+    axis it looks: what the floor's depth depends on.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = CHANNELS, blocks: tuple[int, ...] = BLOCKS) -> None:
+        super().__init__()
+        pairs = zip((4, *channels), channels, blocks, strict=False)
+        self.down = nn.ModuleList(
+            nn.Sequential(conv(before, after, 4, 2), *(Residual(after) for _ in range(count)))
+            for before, after, count in pairs
+        )
+        finer = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
+        self.lateral = nn.ModuleList(conv(coarse, fine, 1) for coarse, fine in finer)
+        self.fuse = nn.ModuleList(conv(fine, fine, 3) for _, fine in finer)
+        self.head = nn.Conv2d(channels[0], 2, 3, padding=1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        with torch.no_grad():
+            self.head.bias.copy_(torch.log(torch.tensor([TYPICAL_DEPTH_M, TYPICAL_SCALE])))
+        self.register_buffer("log_scale_offset", torch.zeros(()))  # calibration on held-out views, after training
+
+    def forward(self, image: torch.Tensor, principal_row_px: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = [torch.cat([image - 0.5, row_map(image, principal_row_px)], dim=1)]
+        for stage in self.down:
+            features.append(stage(features[-1]))
+        x = features.pop()
+        for lateral, fuse, skip in zip(self.lateral, self.fuse, reversed(features[1:]), strict=True):
+            x = fuse(functional.interpolate(lateral(x), scale_factor=2, mode="bilinear", align_corners=False) + skip)
+        log_depth, log_scale = self.head(x).float().split(1, dim=1)
+        return log_depth, log_scale.clamp(*LOG_SCALE_RANGE) + self.log_scale_offset
+
+
+class Residual(nn.Module):
+    """Two convolutions beside the identity (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels, 3)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x + self.second(self.first(x)))
+
+
+def conv(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, normalisation, rectifier; padded so that it divides the size by the stride."""
+    padding = (kernel - stride + 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, stride, padding, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+    )
+
+
+def row_map(image: torch.Tensor, principal_row_px: torch.Tensor) -> torch.Tensor:
+    """Return (N, 1, H, W): the slope against the optical axis at which the canonical camera sees each row."""
+    rows = torch.arange(image.shape[2], dtype=image.dtype, device=image.device)
+    slopes = (rows[None] - principal_row_px.to(image.dtype)[:, None]) / CANONICAL_FOCAL_PX
+    return slopes[:, None, :, None].expand(-1, 1, -1, image.shape[3])
