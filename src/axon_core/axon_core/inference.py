@@ -68,6 +68,11 @@ class OnnxModel:
         active = self._session.get_providers()[0]
         return next((name for name, provider in _PROVIDERS.items() if provider == active), str(active))
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself beside the graph: keys and values that its exporter wrote, mostly none."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, inputs: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         """Return all outputs by name; `inputs` must be exactly those of the graph, in shape and dtype."""
         names = {spec.name for spec in self.inputs}

@@ -48,6 +48,14 @@ def test_a_model_that_is_what_the_manifest_says(folder):
     assert model.details["classes"] == ["a", "b"] and len(model.sha256) == 64
 
 
+def test_what_an_exporter_wrote_beside_the_graph_is_read(folder):
+    assert load(folder / "double.onnx").metadata == {}
+    model = onnx.load(folder / "double.onnx")
+    onnx.helper.set_model_props(model, {"classes": "a,b"})
+    onnx.save(model, folder / "named.onnx")
+    assert load(folder / "named.onnx").metadata == {"classes": "a,b"}
+
+
 def test_sha256_of_nothing_is_the_published_one(tmp_path):
     (tmp_path / "empty").touch()
     assert file_sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

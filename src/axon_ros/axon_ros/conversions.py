@@ -227,6 +227,14 @@ def image_to_msg(image: AnyArray, encoding: str, header: Header) -> Image:
     return CvBridge().cv2_to_imgmsg(image, encoding=encoding, header=header)
 
 
+def depth_from_msg(msg: Image) -> Float32Array:
+    """Return depth (H, W) in m of an image 32FC1 in m or 16UC1 in mm (REP-118); 0 or NaN is none."""
+    if msg.encoding not in ("32FC1", "16UC1"):
+        raise BadInput(f"depth comes as '{msg.encoding}': expected 32FC1 or 16UC1; remap it")
+    depth = image_from_msg(msg)
+    return depth.astype(np.float32) * np.float32(1e-3) if depth.dtype == np.uint16 else depth
+
+
 @_refuses
 def points_from_msg(msg: PointCloud2) -> Float32Array:
     """Return x, y, z (N, 3) of a cloud, rows of NaN where it has holes; N may be 0."""

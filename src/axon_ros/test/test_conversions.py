@@ -94,6 +94,16 @@ def test_image():
     np.testing.assert_array_equal(c.image_from_msg(msg, "bgr8"), image[..., ::-1])
 
 
+def test_depth_is_in_metres_whatever_it_comes_in():
+    pytest.importorskip("cv2")
+    depth_mm = np.array([[0, 1500], [65535, 1]], dtype=np.uint16)
+    expected = np.array([[0.0, 1.5], [65.535, 0.001]], dtype=np.float32)
+    np.testing.assert_allclose(c.depth_from_msg(c.image_to_msg(depth_mm, "16UC1", HEADER)), expected, rtol=1e-6)
+    np.testing.assert_array_equal(c.depth_from_msg(c.image_to_msg(expected, "32FC1", HEADER)), expected)
+    with pytest.raises(BadInput, match="rgb8"):
+        c.depth_from_msg(c.image_to_msg(np.zeros((2, 2, 3), np.uint8), "rgb8", HEADER))
+
+
 def test_points():
     points = np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 0.0]], dtype=np.float32)
     msg = c.points_to_msg(points, HEADER)
