@@ -44,13 +44,15 @@ SHARD = 20  # scenes a file
 AIM_SIGMA_M, AIM_SIGMA_RAD = 0.002, 0.03  # of the arm, the camera's mount and the map together
 MOUNT_SIGMA_M, MOUNT_SIGMA_RAD = 0.0015, 0.0015
 COLUMNS = 6  # of a label: row, column, angle, held, thickness (NaN: not known), whether physics said so
-BATCH = 32
+BATCH, RATE, WEIGHT_DECAY = 32, 3e-3, 1e-3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenes", type=int, default=2500, help="scenes of each of the two rounds (default: 2500)")
-    parser.add_argument("--validation", type=int, default=300, help="scenes to validate on (default: 300)")
-    parser.add_argument("--epochs", type=int, default=24, help="epochs over the labels of both rounds (default: 24)")
+    parser.add_argument("--scenes", type=int, default=500, help="scenes with grasps at random (default: 500)")
+    parser.add_argument("--proposed", type=int, default=700, help="scenes with grasps of the network (default: 700)")
+    parser.add_argument("--validation", type=int, default=160, help="scenes to validate on (default: 160)")
+    parser.add_argument("--epochs", type=int, default=15, help="epochs of the first round (default: 15)")
+    parser.add_argument("--epochs-both", type=int, default=20, help="epochs over the labels of both (default: 20)")
     parser.add_argument("--workers", type=int, default=2, help="processes that make labels (default: 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default: 1)")
 
@@ -63,16 +65,16 @@ def main(run: Run) -> Trained:
     labels = run.folder / "labels"
     validation = Part(labels / "validation", VALIDATION_SEED, args.validation, VALIDATION_OBJECTS)
     first = Part(labels / "first", TRAIN_SEED, args.scenes, TRAIN_OBJECTS)
-    second = Part(labels / "second", TRAIN_SEED + args.scenes, args.scenes, TRAIN_OBJECTS)
+    second = Part(labels / "second", TRAIN_SEED + args.scenes, args.proposed, TRAIN_OBJECTS)
     state = run.load_checkpoint() or {"epoch": 0}
     make_labels([validation, first], None, args.workers)
-    trainer = Trainer(run, state, args.epochs)
-    trainer.train(load([first]), load([validation]), until=args.epochs // 3)
+    trainer = Trainer(run, state)
+    trainer.train(load([first]), load([validation]), 0, args.epochs)
     proposer = run.folder / "proposer.onnx"
     if not proposer.is_file():
         export(trainer.network, proposer)
     make_labels([second], proposer, args.workers)
-    trainer.train(load([first, second]), load([validation]), until=args.epochs)
+    trainer.train(load([first, second]), load([validation]), args.epochs, args.epochs + args.epochs_both)
     file = run.folder / "grasp.onnx"
     export(trainer.network, file)
     return describe(file, trainer.evaluate(load([validation])), load([first, second]))
@@ -238,18 +240,18 @@ def load(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
 class Trainer:
     """The network, its optimiser and its schedule."""
 
-    def __init__(self, run: Run, state: dict[str, Any], epochs: int) -> None:
-        self.run, self.epochs, self.epoch = run, epochs, state["epoch"]
+    def __init__(self, run: Run, state: dict[str, Any]) -> None:
+        self.run, self.epoch = run, state["epoch"]
         self.network = GraspNet().to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=2e-3, weight_decay=1e-3)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
         if "network" in state:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
 
-    def train(self, data: Any, validation: Any, until: int) -> None:
-        """Train up to an epoch, the rate falling as a half cosine over all of them."""
-        while self.epoch < until:
-            loss = self._pass_over(*data)
+    def train(self, data: Any, validation: Any, begin: int, end: int) -> None:
+        """Train what is left of the epochs of a round, over which the rate falls as half a cosine."""
+        while self.epoch < end:
+            loss = self._pass_over(*data, (self.epoch - begin) / (end - begin), 1.0 / (end - begin))
             self.epoch += 1
             self.run.log(epoch=self.epoch, loss=loss, **self.evaluate(validation))
             self.run.save_checkpoint(
@@ -271,19 +273,19 @@ class Trainer:
                 error.append((thickness[known] - labels[known, 4]).abs())
         return _scores(torch.cat(logits), torch.cat(held), torch.cat(error))
 
-    def _pass_over(self, maps: np.ndarray, labels: np.ndarray) -> float:
+    def _pass_over(self, maps: np.ndarray, labels: np.ndarray, share: float, epoch_share: float) -> float:
         self.network.train()
         rng = np.random.default_rng([self.run.seed, self.epoch])
         order, losses = rng.permutation(len(maps)), []
-        for step, begin in enumerate(range(0, len(order) - BATCH + 1, BATCH)):
-            self._set_rate(self.epoch + step * BATCH / len(order))
+        for begin in range(0, len(order) - BATCH + 1, BATCH):
+            self._set_rate(share + epoch_share * begin / len(order))
             chosen = order[begin : begin + BATCH]
             batch = _batch(*augment(maps[chosen].astype(np.float32), labels[chosen].copy(), rng))
             loss = grasp_loss(*_at_labels(*self._answer(batch[0]), batch[1]))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         return float(np.mean(losses))
 
     def _answer(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -291,11 +293,10 @@ class Trainer:
             logits, thickness = self.network(maps)
         return logits.float(), thickness.float()
 
-    def _set_rate(self, epoch: float) -> None:
-        share = min(epoch / self.epochs, 1.0)
-        warm = min(1.0, (epoch + 0.02) / 0.5)
+    def _set_rate(self, share: float) -> None:
+        warm = min(1.0, (share + 0.002) / 0.04)
         for group in self.optimizer.param_groups:
-            group["lr"] = 2e-3 * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-5
+            group["lr"] = RATE * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-5
 
 
 def grasp_loss(quality: torch.Tensor, thickness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
