@@ -19,8 +19,13 @@ class DirectorConfig:
     goals: tuple[str, ...] = param(
         (), "Names of the goals to drive to, in order; all of the world's if empty", read_only=True
     )
+    fetch: str = param("", "What to fetch, as the detector names it; drive to the goals if empty", read_only=True)
+    search_places: str = param(
+        "", "Goals to look for it at, with commas between; those where the world has objects if empty", read_only=True
+    )
+    bring_to: str = param("kitchen", "Goal of the world to bring it to", read_only=True)
     goal_frame: str = param(
-        "odom", "Frame that the goals are sent in; it begins at the robot's start pose", read_only=True
+        "odom", "Frame that goals to drive to are sent in; it begins at the robot's start pose", read_only=True
     )
     goal_tolerance_m: float = param(
         0.5, "Largest distance of the true position from a reached goal", unit="m", minimum=0.0
@@ -54,8 +59,14 @@ class RecorderConfig:
             "plan_raw",
             "costmap",
             "map",
+            "camera/color/camera_info",
+            "detections",
+            "detections_3d",
+            "grasps",
+            "mission/status",
             "sim/ground_truth",
             "sim/collisions",
+            "sim/objects",
             "/tf",
             "/tf_static",
             "/diagnostics",
@@ -65,14 +76,26 @@ class RecorderConfig:
         read_only=True,
     )
     max_rates_hz: tuple[str, ...] = param(
-        ("costmap=1.0", "joint_states=20.0", "plan_raw=2.0"),
+        (
+            "camera/color/camera_info=0.5",
+            "costmap=1.0",
+            "joint_states=20.0",
+            "depth/image=0.5",
+            "map=0.5",
+            "plan_raw=2.0",
+        ),
         "Largest rates, as topic=Hz; the rest is left out",
         read_only=True,
     )
     image_topics: tuple[str, ...] = param(
-        ("camera/color/image_raw",), "Images to record as JPEG, on TOPIC/compressed", read_only=True
+        ("camera/color/image_raw", "annotated", "depth/image"),
+        "Images to record as JPEG, on TOPIC/compressed; depth in m in colours",
+        read_only=True,
     )
-    image_rate_hz: float = param(4.0, "Largest rate of each image topic", unit="Hz", minimum=0.1, maximum=120.0)
+    image_rate_hz: float = param(
+        4.0, "Largest rate of each image topic that max_rates_hz does not name", unit="Hz", minimum=0.1, maximum=120.0
+    )
+    depth_max_m: float = param(5.0, "Depth at the far end of the colours", unit="m", minimum=0.1, maximum=100.0)
     jpeg_quality: int = param(80, "Quality of the JPEG images", minimum=10, maximum=100)
 
     def __post_init__(self) -> None:

@@ -13,14 +13,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from axon_demo.config import DirectorConfig
-from axon_demo.facts import clearances_m, run_facts
+from axon_demo.director_node import make_run
+from axon_demo.facts import clearances_m, node_facts, run_facts
 from axon_demo.report import Scene, write_report
 from axon_demo.runlog import RunLog, read_run
 from axon_demo.video import write_video
@@ -34,6 +36,8 @@ from axon_sim.worlds.barn_field import find_barn_dir
 
 _USAGE_CODE, _INTERRUPTED_CODE = 2, 130
 _MAP_RESOLUTION_M = 0.025
+_FETCHING_WORLDS = ("apartment", "tabletop")
+_SECOND_PLACE = {"tabletop": "away"}
 _DIRECTOR_LINE = re.compile(r"^\[director-\d+\] \[(?:INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[director\]: (.*)$")
 _RUNNER_TROUBLE = re.compile(r"^\[launch\] (?:ERROR|.* ERROR|.* was ended by SIG(?:KILL|SEGV|ABRT)|starting .* again)")
 
@@ -64,19 +68,25 @@ class Files:
     def log(self) -> Path:
         return self.folder / "launch.log"
 
+    @property
+    def mission(self) -> Path:
+        return self.folder / "mission.yaml"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 0 where the mission succeeded, 1 where not, 2 for wrong arguments, 130 after Ctrl-C."""
-    options = _parser().parse_args(argv)
+    options = _parsed(argv)
     try:
         SimConfig(seed=options.seed, real_time_factor=options.pace)
-        DirectorConfig(world=options.world, seed=options.seed, timeout_s=options.timeout)
         world = make_world(options.world, options.seed, options.data)
+        make_run(world, _director_config(options))
         files = _clean_files(options.out)
     except (ValueError, OSError) as error:
         print(f"axon demo: {error}", file=sys.stderr)
         return _USAGE_CODE
-    print(f"world {world.name}, {len(world.goals)} goal(s); everything goes to {files.folder}", flush=True)
+    print(f"world {world.name}: {_task(options, world)}; everything goes to {files.folder}", flush=True)
+    if options.mission == "fetch":
+        _write_mission_config(world, files.mission)
     interrupted = _drive(options, files)
     if interrupted is not None:
         print(f"interrupted; what was recorded is in {files.recording}")
@@ -87,12 +97,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="axon demo",
-        description="Drive the simulated robot to the goals of a world, headless, and report.",
+        description="Let the simulated robot fetch an object, or drive to the goals of a world, headless, and report.",
         epilog="Exit code: 0 mission succeeded, 1 failed, 2 wrong arguments, 130 interrupted.",
     )
     parser.add_argument(
         "--world", default="apartment", help="apartment, warehouse, barn:N, barn-like:SEED, a .world file"
     )
+    parser.add_argument(
+        "--mission", choices=("fetch", "drive"), help="fetch an object, or drive to all goals (default: fetch at home)"
+    )
+    parser.add_argument("--object", default="mug", help="what to fetch (default mug)")
+    parser.add_argument("--to", metavar="PLACE", help="goal of the world to bring it to (default kitchen)")
+    parser.add_argument("--search", default="", metavar="PLACES", help="goals to look at, with commas between")
     parser.add_argument("--seed", type=int, default=0, help="seed of the world and of all noise (default 0)")
     parser.add_argument("--out", type=Path, help="folder for the results (default out/<time>)")
     parser.add_argument("--data", help="folder of the BARN worlds, for barn:N (default: $AXON_BARN_DIR)")
@@ -106,11 +122,45 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options; what depends on the world is filled in."""
+    options = _parser().parse_args(argv)
+    kind = options.world.partition(":")[0]
+    options.mission = options.mission or ("fetch" if kind in _FETCHING_WORLDS else "drive")
+    options.to = options.to or _SECOND_PLACE.get(kind, "kitchen")
+    return options
+
+
+def _director_config(options: argparse.Namespace) -> DirectorConfig:
+    """The run's parameters; ValueError where they do not fit."""
+    config = DirectorConfig(world=options.world, seed=options.seed, timeout_s=options.timeout)
+    if options.mission == "drive":
+        return config
+    return replace(config, fetch=options.object, search_places=options.search, bring_to=options.to)
+
+
+def _task(options: argparse.Namespace, world: World) -> str:
+    if options.mission == "drive":
+        return f"{len(world.goals)} goal(s) to drive to"
+    return f"a {options.object} to find and to bring to {options.to}"
+
+
+def _write_mission_config(world: World, path: Path) -> None:
+    """The executive's parameters with this world's places, as seen from the start: all that it is told of the world."""
+    shipped = package_share("axon_bringup") / "config" / "mission.yaml"
+    config = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+    places = {**world.goals_from_start(), "start": np.zeros(3)}
+    config["/**/mission"]["ros__parameters"]["places"] = [
+        f"{name}={x:.3f},{y:.3f},{yaw:.4f}" for name, (x, y, yaw) in places.items()
+    ]
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
 def _clean_files(out: Path | None) -> Files:
     """The files of this run, with nothing of an earlier one left; OSError where they cannot be written."""
     files = Files(out or _new_folder(Path("out")))
     files.folder.mkdir(parents=True, exist_ok=True)
-    for leftover in (files.summary, files.recording, files.report, files.video):
+    for leftover in (files.summary, files.recording, files.report, files.video, files.mission):
         leftover.unlink(missing_ok=True)
     files.log.write_text("", encoding="utf-8")
     return files
@@ -174,6 +224,9 @@ def _launch_command(options: argparse.Namespace, files: Files) -> list[str]:
         / ("barn" if _is_barn(options.world) else "")
         / "planner.yaml",
     }
+    if options.mission == "fetch":
+        values |= {"fetch": "true", "object": options.object, "search_places": options.search, "bring_to": options.to}
+        values["mission_config"] = files.mission.resolve()
     arguments = [f"{name}:={value}" for name, value in values.items()]
     return [sys.executable, "-m", "axon_launch", "demo", "--isolated", *arguments]
 
@@ -206,6 +259,7 @@ def _tell(options: argparse.Namespace, world: World, files: Files) -> int:
     obstacles = world.ground_truth_grid(_MAP_RESOLUTION_M)
     clearance_m = clearances_m(log.truth.poses, robot_footprint(), obstacles)
     summary |= _machine() | run_facts(log, clearance_m) | _time_facts(options, summary, log)
+    summary |= node_facts(log, summary.get("started_s", log.span_s[0]))
     summary |= _film(options, world, log, files)
     video = files.video if files.video.exists() else None
     write_report(files.report, log, summary, Scene(obstacles, robot_footprint()), clearance_m, video)

@@ -13,6 +13,7 @@ from axon_demo.runlog import Motion, NodeStatus, RunLog
 
 FloatArray = NDArray[np.float64]
 _OUTLINE_STEP_M = 0.02
+_NONE = "–"
 
 
 def clearances_m(poses: FloatArray, footprint: Footprint, obstacles: Grid) -> FloatArray:
@@ -81,6 +82,16 @@ def node_rows(log: RunLog, since_s: float = 0.0) -> list[dict[str, str]]:
     return [_node_row(name, statuses, since_s) for name, statuses in sorted(log.nodes.items())]
 
 
+def node_facts(log: RunLog, since_s: float = 0.0) -> dict[str, float]:
+    """Flat numbers of each node for summary.json: its load in percent of one core, and its latency."""
+    facts = {}
+    for row in node_rows(log, since_s):
+        for key in ("cpu_percent", "latency_p50_ms", "latency_p95_ms"):
+            if row[key] != _NONE:
+                facts[f"{row['name'].replace('/', '_')}_{key}"] = float(row[key])
+    return facts
+
+
 def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict[str, str]:
     statuses = [status for status in all_statuses if status.time_s >= since_s] or all_statuses
     last = statuses[-1].values
@@ -91,13 +102,13 @@ def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict
     }
     return {
         "name": name,
-        "cpu_percent": f"{np.mean(loads):.0f}" if loads else "–",
-        "cpu_s": last.get("cpu_s", "–"),
+        "cpu_percent": f"{np.mean(loads):.0f}" if loads else _NONE,
+        "cpu_s": last.get("cpu_s", _NONE),
         "rate_in_hz": _median(statuses, "rate_in_hz"),
         "rate_out_hz": _median(statuses, "rate_out_hz"),
-        "latency_p50_ms": f"{np.median(latencies['latency_p50_ms']):.1f}" if latencies["latency_p50_ms"] else "–",
-        "latency_p95_ms": f"{np.median(latencies['latency_p95_ms']):.1f}" if latencies["latency_p95_ms"] else "–",
-        "drops": last.get("drops", "–"),
+        "latency_p50_ms": f"{np.median(latencies['latency_p50_ms']):.1f}" if latencies["latency_p50_ms"] else _NONE,
+        "latency_p95_ms": f"{np.median(latencies['latency_p95_ms']):.1f}" if latencies["latency_p95_ms"] else _NONE,
+        "drops": last.get("drops", _NONE),
         "level": ("OK", "WARN", "ERROR", "STALE")[min(worst.level, 3)],
         "message": worst.message if worst.level else "",
     }
@@ -105,4 +116,4 @@ def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict
 
 def _median(statuses: list[NodeStatus], key: str) -> str:
     values = [float(status.values[key]) for status in statuses if key in status.values]
-    return f"{np.median(values):.1f}" if values else "–"
+    return f"{np.median(values):.1f}" if values else _NONE

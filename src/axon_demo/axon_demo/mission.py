@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mission as a state machine without ROS: which goal is next, when it is sent again, and the verdict."""
+"""A run as a state machine without ROS: what is sent when, and the verdict. Drives here, fetches in fetching.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from axon_demo.config import DirectorConfig
 
 FloatArray = NDArray[np.float64]
+Facts = dict[str, float | int | str | bool]
 _PAUSE_BEFORE_RETRY_S = 1.0
 
 
@@ -47,42 +48,50 @@ class Step(Enum):
     FINISH = auto()
 
 
-@dataclass
-class Mission:
-    """Feed it what happens (`on_...`), call `step` often, and do what that says.
+class Run:
+    """What every run has: a start that waits for all it needs, a time limit, a clock that must not stand still.
 
-    `now_s` is the node's clock (simulated time), `wall_s` one that always runs.
+    Feed it what happens (`on_...`), call `step` often, and do what that says. `now_s` is the node's clock (simulated
+    time), `wall_s` one that always runs. `server` is the action that goals are sent to, and who serves it.
     """
 
-    goals: Sequence[Goal]
-    config: DirectorConfig
-    reason: str = ""
-    success: bool = False
-    started_s: float | None = None
-    ended_s: float | None = None
-    collisions: int = 0
-    outcomes: list[Outcome] = field(init=False)
-    _index: int = 0
-    _finished: bool = False
-    _driving: bool = False
-    _heard_s: float = 0.0
-    _retry_at_s: float = 0.0
-    _position_m: FloatArray | None = None
-    _clock: tuple[float, float] | None = None
-    _begun_wall_s: float | None = None
+    server = ""
 
-    def __post_init__(self) -> None:
-        if not self.goals:
-            raise ValueError("goals = []: expected at least one goal")
-        self.outcomes = [Outcome(goal) for goal in self.goals]
+    def __init__(self, config: DirectorConfig) -> None:
+        self.config = config
+        self.reason, self.success = "", False
+        self.started_s: float | None = None
+        self.ended_s: float | None = None
+        self.collisions = 0
+        self._finished = False
+        self._position_m: FloatArray | None = None
+        self._clock: tuple[float, float] | None = None
+        self._begun_wall_s: float | None = None
+
+    # What a kind of run fills in
 
     @property
-    def current(self) -> Goal:
-        return self.goals[self._index]
+    def doing(self) -> str:
+        """What goes on, for the reason of a time-out."""
+        raise NotImplementedError
 
-    @property
-    def _outcome(self) -> Outcome:
-        return self.outcomes[self._index]
+    def begin(self, now_s: float) -> Step:
+        """All is there: begin."""
+        raise NotImplementedError
+
+    def go_on(self, now_s: float, server_ready: bool) -> Step:
+        """What is to be done while nothing has ended."""
+        raise NotImplementedError
+
+    def lacks(self) -> list[str]:
+        """What is still missing before the start."""
+        return [] if self._position_m is not None else ["nothing on sim/ground_truth (simulator)"]
+
+    def facts(self) -> Facts:
+        """What this kind of run adds to the summary."""
+        raise NotImplementedError
+
+    # What happens
 
     def on_position(self, world_position_m: FloatArray) -> None:
         """The true position (2,) of the base."""
@@ -92,7 +101,87 @@ class Mission:
         """The robot has touched something that it must not touch: the mission has failed."""
         self.collisions += 1
         where = "" if self._position_m is None else f" at x {self._position_m[0]:.2f} m, y {self._position_m[1]:.2f} m"
-        self._finish(now_s, False, f"collided with {what}{where}")
+        self.finish(now_s, False, f"collided with {what}{where}")
+
+    def step(self, now_s: float, wall_s: float, server_ready: bool) -> Step:
+        """What is to be done now. After FINISH, `success` and `reason` hold the verdict."""
+        self._check_clock(now_s, wall_s)
+        if not self._finished and self.started_s is None:
+            return self._start(now_s, wall_s, server_ready)
+        if not self._finished and now_s - self.started_s > self.config.timeout_s:
+            self.finish(now_s, False, f"time limit of {self.config.timeout_s:g} s, {self.doing}")
+        return Step.FINISH if self._finished else self.go_on(now_s, server_ready)
+
+    def finish(self, now_s: float, success: bool, reason: str) -> None:
+        """Note the verdict; the first one counts."""
+        if not self._finished:
+            self._finished, self.success, self.reason, self.ended_s = True, success, reason, now_s
+
+    def summary(self) -> Facts:
+        """The verdict as a flat mapping."""
+        duration_s = 0.0 if self.started_s is None or self.ended_s is None else self.ended_s - self.started_s
+        facts: Facts = {
+            "success": self.success,
+            "reason": self.reason,
+            "collisions": self.collisions,
+            "duration_s": round(duration_s, 3),
+        }
+        if self.started_s is not None:
+            facts["started_s"] = round(self.started_s, 3)
+        return facts | self.facts()
+
+    def distance_m(self, point_m: FloatArray) -> float:
+        """True distance of the base from a point (2,) of the world; NaN where no truth has come."""
+        return float("nan") if self._position_m is None else float(np.linalg.norm(self._position_m - point_m))
+
+    def _start(self, now_s: float, wall_s: float, server_ready: bool) -> Step:
+        if self._begun_wall_s is None:
+            self._begun_wall_s = wall_s
+        missing = [] if server_ready else [f"no action server {self.server}"]
+        missing += self.lacks()
+        missing += [] if now_s > 0.0 else ["no /clock (simulator)"]
+        if not missing:
+            self.started_s = now_s
+            return self.begin(now_s)
+        if wall_s - self._begun_wall_s > self.config.startup_timeout_s:
+            self.finish(now_s, False, f"after {self.config.startup_timeout_s:g} s: {', '.join(missing)}")
+            return Step.FINISH
+        return Step.WAIT
+
+    def _check_clock(self, now_s: float, wall_s: float) -> None:
+        if self._clock is None or now_s != self._clock[0]:
+            self._clock = now_s, wall_s
+        elif self.started_s is not None and wall_s - self._clock[1] > self.config.stalled_clock_timeout_s:
+            self.finish(now_s, False, f"the clock has stood still at {now_s:.1f} s: the simulator has died or hangs")
+
+
+class Mission(Run):
+    """A drive to one goal after another."""
+
+    server = "navigate_to_pose (planner)"
+
+    def __init__(self, goals: Sequence[Goal], config: DirectorConfig) -> None:
+        if not goals:
+            raise ValueError("goals = []: expected at least one goal")
+        super().__init__(config)
+        self.goals = goals
+        self.outcomes = [Outcome(goal) for goal in goals]
+        self._index = 0
+        self._driving = False
+        self._heard_s = self._retry_at_s = 0.0
+
+    @property
+    def current(self) -> Goal:
+        """The goal that is driven to."""
+        return self.goals[self._index]
+
+    @property
+    def doing(self) -> str:
+        return f"on the way to {self.current.name!r}"
+
+    @property
+    def _outcome(self) -> Outcome:
+        return self.outcomes[self._index]
 
     def on_feedback(self, now_s: float) -> None:
         """The planner has shown that it works on the goal."""
@@ -101,16 +190,16 @@ class Mission:
     def on_reached(self, now_s: float) -> None:
         """The planner says that it has arrived; the true position decides."""
         outcome = self._outcome
-        outcome.ended_s, outcome.error_m = now_s, self._distance_m()
+        outcome.ended_s, outcome.error_m = now_s, self._error_m()
         if not outcome.error_m <= self.config.goal_tolerance_m:
             outcome.reason = (
                 f"the planner says that {outcome.goal.name!r} is reached, but it is {outcome.error_m:.2f} m away"
             )
-            self._finish(now_s, False, outcome.reason)
+            self.finish(now_s, False, outcome.reason)
             return
         outcome.reached, self._driving = True, False
         if self._index + 1 == len(self.goals):
-            self._finish(now_s, True, f"{_all_of(len(self.goals))} reached, no collision")
+            self.finish(now_s, True, f"{_all_of(len(self.goals))} reached, no collision")
         else:
             self._index += 1
 
@@ -119,45 +208,24 @@ class Mission:
         outcome = self._outcome
         outcome.reason = why
         if outcome.attempts > self.config.retries:
-            outcome.ended_s, outcome.error_m = now_s, self._distance_m()
+            outcome.ended_s, outcome.error_m = now_s, self._error_m()
             tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
-            self._finish(now_s, False, f"goal {outcome.goal.name!r} given up{tries}: {why}")
+            self.finish(now_s, False, f"goal {outcome.goal.name!r} given up{tries}: {why}")
             return
         self._driving = False
         self._retry_at_s = now_s + _PAUSE_BEFORE_RETRY_S
 
-    def step(self, now_s: float, wall_s: float, planner_ready: bool) -> Step:
-        """What is to be done now. After FINISH, `success` and `reason` hold the verdict."""
-        self._check_clock(now_s, wall_s)
-        if not self._finished and self.started_s is None:
-            return self._start(now_s, wall_s, planner_ready)
-        if not self._finished and now_s - self.started_s > self.config.timeout_s:
-            self._finish(
-                now_s, False, f"time limit of {self.config.timeout_s:g} s, on the way to {self.current.name!r}"
-            )
-        if self._finished:
-            return Step.FINISH
+    def begin(self, now_s: float) -> Step:
+        return self._send(now_s)
+
+    def go_on(self, now_s: float, server_ready: bool) -> Step:
         if not self._driving:
-            return self._send(now_s) if planner_ready and now_s >= self._retry_at_s else Step.WAIT
+            return self._send(now_s) if server_ready and now_s >= self._retry_at_s else Step.WAIT
         if now_s - self._heard_s > self.config.silence_timeout_s:
             # A planner that died and was started again knows nothing of the goal.
             self._outcome.resends += 1
             self._outcome.attempts -= 1
             return self._send(now_s)
-        return Step.WAIT
-
-    def _start(self, now_s: float, wall_s: float, planner_ready: bool) -> Step:
-        if self._begun_wall_s is None:
-            self._begun_wall_s = wall_s
-        if planner_ready and self._position_m is not None and now_s > 0.0:
-            self.started_s = now_s
-            return self._send(now_s)
-        if wall_s - self._begun_wall_s > self.config.startup_timeout_s:
-            missing = [] if planner_ready else ["no action server navigate_to_pose (planner)"]
-            missing += [] if self._position_m is not None else ["nothing on sim/ground_truth (simulator)"]
-            missing += [] if now_s > 0.0 else ["no /clock (simulator)"]
-            self._finish(now_s, False, f"after {self.config.startup_timeout_s:g} s: {', '.join(missing)}")
-            return Step.FINISH
         return Step.WAIT
 
     def _send(self, now_s: float) -> Step:
@@ -167,43 +235,23 @@ class Mission:
         self._driving, self._heard_s = True, now_s
         return Step.SEND
 
-    def _check_clock(self, now_s: float, wall_s: float) -> None:
-        if self._clock is None or now_s != self._clock[0]:
-            self._clock = now_s, wall_s
-        elif self.started_s is not None and wall_s - self._clock[1] > self.config.stalled_clock_timeout_s:
-            self._finish(now_s, False, f"the clock has stood still at {now_s:.1f} s: the simulator has died or hangs")
+    def _error_m(self) -> float:
+        return self.distance_m(self.current.world_T_goal[:2])
 
-    def _distance_m(self) -> float:
-        if self._position_m is None:
-            return float("nan")
-        return float(np.linalg.norm(self._position_m - self.current.world_T_goal[:2]))
-
-    def _finish(self, now_s: float, success: bool, reason: str) -> None:
-        if not self._finished:
-            self._finished, self.success, self.reason, self.ended_s = True, success, reason, now_s
-
-    def summary(self) -> dict[str, float | int | str | bool]:
-        """The verdict as a flat mapping."""
-        duration_s = 0.0 if self.started_s is None or self.ended_s is None else self.ended_s - self.started_s
-        facts: dict[str, float | int | str | bool] = {
-            "success": self.success,
-            "reason": self.reason,
+    def facts(self) -> Facts:
+        facts: Facts = {
             "goals": len(self.goals),
             "goals_reached": sum(outcome.reached for outcome in self.outcomes),
-            "collisions": self.collisions,
-            "duration_s": round(duration_s, 3),
             "resends": sum(outcome.resends for outcome in self.outcomes),
         }
-        if self.started_s is not None:
-            facts["started_s"] = round(self.started_s, 3)
         for number, outcome in enumerate(self.outcomes):
             facts |= _outcome_facts(f"goal_{number}_", outcome)
         return facts
 
 
-def _outcome_facts(prefix: str, outcome: Outcome) -> dict[str, float | int | str | bool]:
+def _outcome_facts(prefix: str, outcome: Outcome) -> Facts:
     x, y, yaw = outcome.goal.world_T_goal
-    facts: dict[str, float | int | str | bool] = {
+    facts: Facts = {
         f"{prefix}name": outcome.goal.name,
         f"{prefix}x_m": round(float(x), 3),
         f"{prefix}y_m": round(float(y), 3),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from cv_bridge import CvBridge, CvBridgeError
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
@@ -70,7 +71,8 @@ class RecorderNode(SkillNode):
             period_ns = int(1e9 / rates_hz[name]) if name in rates_hz else 0
             self._subscribe(name, known, partial(self._on_message, period_ns=period_ns))
         for name in self.config.image_topics:
-            self._subscribe(name, known, self._on_image)
+            period_ns = int(1e9 / rates_hz.get(name, self.config.image_rate_hz))
+            self._subscribe(name, known, partial(self._on_image, period_ns=period_ns))
 
     def _subscribe(self, name: str, known: dict[str, list[str]], handle: Callable[[Channel, bytes], None]) -> None:
         topic = self.resolve_topic_name(name)
@@ -98,15 +100,18 @@ class RecorderNode(SkillNode):
         if self._due(channel.topic, period_ns):
             self._write(channel, data)
 
-    def _on_image(self, channel: Channel, data: bytes) -> None:
-        if self._due(channel.topic, int(1e9 / self.config.image_rate_hz)):
+    def _on_image(self, channel: Channel, data: bytes, period_ns: int) -> None:
+        if self._due(channel.topic, period_ns):
             self._write(*self._compressed(channel, data))
 
     def _compressed(self, channel: Channel, data: bytes) -> tuple[Channel, bytes]:
         if channel.type_name != "sensor_msgs/msg/Image":
             raise BadInput(f"expected sensor_msgs/msg/Image, got {channel.type_name}")
         image = deserialize_message(data, Image)
-        pixels = self._bridge.imgmsg_to_cv2(image, desired_encoding="bgr8")
+        if image.encoding == "32FC1":
+            pixels = depth_colors(self._bridge.imgmsg_to_cv2(image), self.config.depth_max_m)
+        else:
+            pixels = self._bridge.imgmsg_to_cv2(image, desired_encoding="bgr8")
         _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, self.config.jpeg_quality])
         message = CompressedImage(
             header=image.header, format=f"{image.encoding}; jpeg compressed bgr8", data=jpeg.tobytes()
@@ -131,6 +136,15 @@ class RecorderNode(SkillNode):
         self._early.clear()
         self._rate.tick()
         self._recording.write(channel, data, now_ns)
+
+
+def depth_colors(depth_m: np.ndarray, depth_max_m: float) -> np.ndarray:
+    """Depth (H, W) in m as colours (H, W, 3) BGR: red is near, blue is `depth_max_m` and farther, black is unknown."""
+    known = np.isfinite(depth_m) & (depth_m > 0.0)
+    nearness = 1.0 - np.clip(np.where(known, depth_m, depth_max_m) / depth_max_m, 0.0, 1.0)
+    colors = cv2.applyColorMap((255.0 * nearness).astype(np.uint8), cv2.COLORMAP_TURBO)
+    colors[~known] = 0
+    return colors
 
 
 def _message_class(type_name: str) -> type:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axon_core.footprints import Footprint
-from axon_core.grids import OCCUPIED, Grid
+from axon_core.grids import FREE, OCCUPIED, Grid
 from axon_demo.facts import node_rows
 from axon_demo.runlog import Motion, RunLog, Stamped
+from axon_demo.story import chapters, pictures
 
 FloatArray = NDArray[np.float64]
 _MOST_POINTS = 700
@@ -30,6 +31,8 @@ _SETTLED_AFTER_S = 1.0
 _ERROR = 40  # rcl_interfaces/msg/Log
 _INK_BGR = (105, 92, 84)
 _COST_BGR = (196, 92, 150)
+_FREE_BGR, _MADE_BGR = (214, 226, 202), (133, 114, 11)
+_LIKELY = 65  # of 100: an obstacle in an occupancy map
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def write_report(
             goals=_goals(summary),
             facts=_facts(summary),
             nodes=node_rows(log, _started_s(summary, log) + _SETTLED_AFTER_S),
+            chapters=_chapters(log),
+            pictures=[(one.caption, _data_uri(one.jpeg, "image/jpeg")) for one in pictures(log)],
             complaints=_complaints(log, _started_s(summary, log)),
             video=_data_uri(video.read_bytes(), "video/webm") if video else None,
             data=_script_json({"map": _map(log, summary, scene), "charts": _charts(log, clearance_m)}),
@@ -86,6 +91,7 @@ def _data_uri(data: bytes, kind: str) -> str:
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Value, unit and label of the big numbers."""
     wanted = [
+        ("object", lambda v: str(v), "", "to fetch"),
         ("goals_reached", lambda v: f"{v} / {summary.get('goals', v)}", "", "goals reached"),
         ("duration_s", lambda v: f"{v:.1f}", "s", "time, simulated"),
         ("path_length_m", lambda v: f"{v:.1f}", "m", "driven"),
@@ -116,6 +122,10 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         "python": "Python",
         "wall_s": "Wall time, s",
         "real_time_factor": "Real-time factor",
+        "object": "Object",
+        "bring_to": "Brought to",
+        "place_error_m": "Off the place by, m",
+        "lift_m": "Lifted by, m",
         "odometry_drift_m": "Odometry drift, m",
         "resends": "Goals sent again",
         "plans": "Plans made",
@@ -126,6 +136,27 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         (label, f"{summary[key]:g}" if isinstance(summary[key], float) else str(summary[key]))
         for key, label in names.items()
         if key in summary
+    ]
+
+
+def _chapters(log: RunLog) -> list[dict[str, Any]]:
+    """The tasks with their place on a bar, in percent of the whole."""
+    told = chapters(log)
+    if not told:
+        return []
+    first_s, last_s = told[0].began_s, max(told[-1].ended_s, told[0].began_s + 1e-3)
+    scale = 100.0 / (last_s - first_s)
+    return [
+        {
+            "name": one.name,
+            "began": f"{one.began_s:.1f}",
+            "took": f"{one.ended_s - one.began_s:.1f}",
+            "done": one.done,
+            "words": one.words,
+            "left": f"{scale * (one.began_s - first_s):.2f}",
+            "width": f"{max(scale * (one.ended_s - one.began_s), 0.4):.2f}",
+        }
+        for one in told
     ]
 
 
@@ -151,7 +182,7 @@ def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any
     grid = scene.obstacles
     height, width = np.asarray(grid.data.shape) * grid.resolution_m
     view = _view(log, grid, _goals(summary))
-    goals = [
+    goals = _place(summary) + [
         {"name": goal["name"], "x": goal["x_m"], "y": goal["y_m"], "reached": goal["reached"]}
         for goal in _goals(summary)
     ]
@@ -161,6 +192,8 @@ def _map(log: RunLog, summary: Mapping[str, Any], scene: Scene) -> dict[str, Any
         "upright": bool(view[3] < _LONG_MAP_RATIO * view[2]),
         "obstacles": _png(_obstacle_pixels(grid)),
         "costmap": _costmap(log),
+        "made": _made_map(log),
+        "things": _things(log, summary),
         "truth": _track(log.truth, log.span_s[0]),
         "believed": _believed(log),
         "plans": [
@@ -205,6 +238,49 @@ def _costmap(log: RunLog) -> dict[str, Any] | None:
         "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
         "frame": [round(float(x), 4), round(float(y), 4), round(float(np.degrees(yaw_rad)), 3)],
     }
+
+
+def _made_map(log: RunLog) -> dict[str, Any] | None:
+    """The last map that the robot made, its frame laid where the robot began."""
+    if not log.maps or not len(log.odometry):
+        return None
+    grid: Grid = log.maps[-1].value
+    pixels = np.zeros((*grid.data.shape, 4), np.uint8)
+    pixels[grid.data == FREE] = (*_FREE_BGR, 110)
+    pixels[grid.data >= _LIKELY] = (*_MADE_BGR, 230)
+    height, width = np.asarray(grid.data.shape) * grid.resolution_m
+    x, y, yaw_rad = log.world_T_odom(log.span_s[0])
+    return {
+        "image": _png(pixels),
+        "extent": [*_rounded(grid.origin_m), round(float(width), 3), round(float(height), 3)],
+        "frame": [round(float(x), 4), round(float(y), 4), round(float(np.degrees(yaw_rad)), 3)],
+    }
+
+
+def _place(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where a fetch ends."""
+    if "bring_to" not in summary:
+        return []
+    place = {"name": summary["bring_to"], "x": summary["place_x_m"], "y": summary["place_y_m"]}
+    return [place | {"reached": summary["success"]}]
+
+
+def _things(log: RunLog, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where the objects truly were first (x, y) and at the end; `wanted` are those to fetch."""
+    if not log.objects:
+        return []
+    first, last = log.objects[0].value, log.objects[-1].value
+    wanted = str(summary.get("object", ""))
+    return [
+        {
+            "name": name,
+            "from": _rounded(pose[:2]),
+            "to": _rounded(last[name][:2]),
+            "wanted": name.split("_")[0] == wanted,
+        }
+        for name, pose in first.items()
+        if name in last
+    ]
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

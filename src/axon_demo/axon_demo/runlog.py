@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +16,11 @@ import numpy as np
 from mcap.exceptions import EndOfFile, InvalidMagic, McapError
 from mcap.reader import NonSeekingReader, SeekingReader
 from numpy.typing import NDArray
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from axon_core.geometry import se2_apply, se2_compose, se2_inverse, yaw_from_quat_xyzw
+from axon_core.geometry import matrix_from_quat_xyzw, se2_apply, se2_compose, se2_inverse, yaw_from_quat_xyzw
 from axon_core.grids import Grid
+from axon_demo.recording import message_definition
 
 FloatArray = NDArray[np.float64]
 _WARN = 30  # rcl_interfaces/msg/Log
@@ -57,9 +60,34 @@ class NodeStatus:
     values: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Task:
+    """What the executive does and says of it, how many tasks are `done`; where it is `over`, the error code's name."""
+
+    name: str
+    why: str
+    done: int
+    over: bool
+    code: str
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """A way to grip, in the camera's optical frame: position (3,) and closing direction (3,), opening and quality."""
+
+    position_m: FloatArray
+    closing: FloatArray
+    width_m: float
+    quality: float
+
+
 @dataclass
 class RunLog:
-    """A recorded run. Times are those of the recording's clock, which is the simulated one in a demo."""
+    """A recorded run. Times are those of the recording's clock, which is the simulated one in a demo.
+
+    Values: `images`, `annotated`, `depths` JPEG bytes; `maps`, `costmaps` a Grid; `tasks` a Task; `objects` a mapping
+    from name to world_T_object as position and quaternion x, y, z, w (7,); `grasps` a list of Grasp in the camera.
+    """
 
     truth: Motion
     odometry: Motion
@@ -67,6 +95,13 @@ class RunLog:
     plans: list[Stamped] = field(default_factory=list)
     costmaps: list[Stamped] = field(default_factory=list)
     images: list[Stamped] = field(default_factory=list)
+    annotated: list[Stamped] = field(default_factory=list)
+    depths: list[Stamped] = field(default_factory=list)
+    maps: list[Stamped] = field(default_factory=list)
+    grasps: list[Stamped] = field(default_factory=list)
+    tasks: list[Stamped] = field(default_factory=list)
+    objects: list[Stamped] = field(default_factory=list)
+    focal_px: float | None = None
     joints: list[Stamped] = field(default_factory=list)
     scans_min_m: list[Stamped] = field(default_factory=list)
     nodes: dict[str, list[NodeStatus]] = field(default_factory=dict)
@@ -123,7 +158,7 @@ class _Reader:
     """Collects messages by topic."""
 
     def __init__(self) -> None:
-        self._types = get_typestore(Stores.ROS2_KILTED)
+        self._types = _typestore()
         self._motions: dict[str, list[tuple[float, FloatArray, FloatArray]]] = {"truth": [], "odom": [], "cmd": []}
         self._log = RunLog(*(_motion([]) for _ in range(3)))
         self._handlers: dict[str, Callable[[float, Any], None]] = {
@@ -132,9 +167,14 @@ class _Reader:
             "cmd_vel": lambda time_s, msg: self._motions["cmd"].append((time_s, np.zeros(3), _twist(msg))),
             "plan": self._on_plan,
             "costmap": self._on_costmap,
-            "camera/color/image_raw/compressed": lambda time_s, msg: self._log.images.append(
-                Stamped(time_s, bytes(msg.data))
-            ),
+            "map": self._on_map,
+            "camera/color/image_raw/compressed": self._keep_bytes(self._log.images),
+            "annotated/compressed": self._keep_bytes(self._log.annotated),
+            "depth/image/compressed": self._keep_bytes(self._log.depths),
+            "camera/color/camera_info": self._on_camera,
+            "grasps": self._on_grasps,
+            "mission/status": self._on_task,
+            "sim/objects": self._on_objects,
             "joint_states": self._on_joints,
             "scan": self._on_scan,
             "diagnostics": self._on_diagnostics,
@@ -143,7 +183,7 @@ class _Reader:
 
     def take(self, topic: str, type_name: str, time_s: float, data: bytes) -> None:
         handler = self._handlers.get(topic.lstrip("/"))
-        if handler is not None:
+        if handler is not None and type_name in self._types.types:
             handler(time_s, self._types.deserialize_cdr(data, type_name))
 
     def log(self) -> RunLog:
@@ -157,10 +197,32 @@ class _Reader:
             self._log.plans.append(Stamped(time_s, points))
 
     def _on_costmap(self, time_s: float, msg: Any) -> None:
-        info = msg.info
-        cells = np.array(msg.data, dtype=np.int8).reshape(info.height, info.width)
-        origin = np.array([info.origin.position.x, info.origin.position.y])
-        self._log.costmaps.append(Stamped(time_s, Grid(cells, info.resolution, origin)))
+        self._log.costmaps.append(Stamped(time_s, _grid(msg)))
+
+    def _on_map(self, time_s: float, msg: Any) -> None:
+        self._log.maps.append(Stamped(time_s, _grid(msg)))
+
+    @staticmethod
+    def _keep_bytes(kept: list[Stamped]) -> Callable[[float, Any], None]:
+        return lambda time_s, msg: kept.append(Stamped(time_s, bytes(msg.data)))
+
+    def _on_camera(self, time_s: float, msg: Any) -> None:
+        self._log.focal_px = float(msg.k[0])
+
+    def _on_grasps(self, time_s: float, msg: Any) -> None:
+        if msg.grasps:
+            self._log.grasps.append(Stamped(time_s, [_grasp(one) for one in msg.grasps]))
+
+    def _on_task(self, time_s: float, msg: Any) -> None:
+        values = {pair.key: pair.value for pair in msg.values}
+        done = len(values.get("done", "").split("; ")) if values.get("done") else 0
+        task = Task(msg.name, msg.message, done, values.get("over") == "true", values.get("code", "NONE"))
+        self._log.tasks.append(Stamped(time_s, task))
+
+    def _on_objects(self, time_s: float, msg: Any) -> None:
+        self._log.objects.append(
+            Stamped(time_s, {one.id: _position_and_quat(one.bbox.center) for one in msg.detections})
+        )
 
     def _on_joints(self, time_s: float, msg: Any) -> None:
         self._log.joints.append(Stamped(time_s, dict(zip(msg.name, msg.position.tolist(), strict=True))))
@@ -179,6 +241,33 @@ class _Reader:
     def _on_rosout(self, time_s: float, msg: Any) -> None:
         if msg.level >= _WARN:
             self._log.complaints.append(Stamped(time_s, (msg.name, int(msg.level), msg.msg)))
+
+
+def _typestore() -> Any:
+    """The types of the recording that ROS 2's own set lacks come from the installed definitions."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    prefixes = [Path(entry) for entry in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if entry]
+    for name in ("vision_msgs/msg/Detection3DArray", "axon_msgs/msg/GraspArray"):
+        with suppress(ValueError):  # not installed here: that topic is not read
+            store.register(get_types_from_msg(message_definition(name, prefixes), name))
+    return store
+
+
+def _grid(msg: Any) -> Grid:
+    info = msg.info
+    cells = np.array(msg.data, dtype=np.int8).reshape(info.height, info.width)
+    return Grid(cells, info.resolution, np.array([info.origin.position.x, info.origin.position.y]))
+
+
+def _position_and_quat(pose: Any) -> FloatArray:
+    p, q = pose.position, pose.orientation
+    return np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+
+
+def _grasp(msg: Any) -> Grasp:
+    pose = _position_and_quat(msg.pose)
+    closing = matrix_from_quat_xyzw(pose[3:])[:, 1]
+    return Grasp(pose[:3], closing, float(msg.width_m), float(msg.quality))
 
 
 def _odometry(time_s: float, msg: Any) -> tuple[float, FloatArray, FloatArray]:

@@ -29,6 +29,7 @@ _VIEWS = ((-42.0, 4.2), (-60.0, 5.0), (-82.0, 6.5))  # elevation in degrees, dis
 _SEEN_SHARE = 0.95
 _VIEW_SMOOTHING_S = 1.2
 _ROBOT_REACH_M = 1.2
+_ANNOTATED_FOR_S = 1.5  # then what the camera saw without the detector's boxes is newer
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
@@ -102,6 +103,7 @@ class _Stage:
         self._model = world.spec.compile()
         self._data = mujoco.MjData(self._model)
         self._joint_times_s = np.array([joints.time_s for joints in log.joints])
+        self._object_times_s = np.array([objects.time_s for objects in log.objects])
         self._known = {self._model.joint(i).name for i in range(self._model.njnt)}
         self._renderer = OffscreenRenderer(self._model, _WIDTH, _HEIGHT, shadows=False, samples=4)
 
@@ -138,6 +140,9 @@ class _Stage:
         for name, position in self._joints_at(time_s).items():
             if name in self._known:
                 self._data.joint(name).qpos = position
+        for name, pose in self._objects_at(time_s).items():
+            if f"{name}_free" in self._known:
+                self._data.joint(f"{name}_free").qpos = [*pose[:3], pose[6], *pose[3:6]]
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
 
@@ -146,16 +151,28 @@ class _Stage:
             return {}
         return self._log.joints[int(np.abs(self._joint_times_s - time_s).argmin())].value
 
+    def _objects_at(self, time_s: float) -> dict[str, NDArray[np.float64]]:
+        if not len(self._object_times_s):
+            return {}
+        return self._log.objects[int(np.abs(self._object_times_s - time_s).argmin())].value
+
     def close(self) -> None:
         self._renderer.close()
 
 
 def _compose(frame: Image, log: RunLog, time_s: float, speedup: int) -> Image:
     """The frame with the robot's camera and a line of facts on it."""
-    _draw_inset(frame, _latest(log.images, time_s))
+    _draw_inset(frame, _latest(log.annotated, time_s, _ANNOTATED_FOR_S) or _latest(log.images, time_s))
+    _draw_task(frame, _latest(log.tasks, time_s))
     speed_mps = float(np.linalg.norm(log.truth.velocities[int(np.abs(log.truth.times_s - time_s).argmin()), :2]))
     _draw_text(frame, f"{time_s - log.span_s[0]:5.1f} s   {speed_mps:.2f} m/s   x{speedup}", (16, _HEIGHT - 16))
     return frame
+
+
+def _draw_task(frame: Image, stamped: Stamped | None) -> None:
+    """What the executive does, at the top."""
+    if stamped is not None and stamped.value.name:
+        _draw_text(frame, stamped.value.name, (16, 28), 0.6)
 
 
 def _draw_inset(frame: Image, stamped: Stamped | None) -> None:
@@ -178,7 +195,7 @@ def _draw_text(frame: Image, text: str, at: tuple[int, int], scale: float = 0.5)
     cv2.putText(frame, text, at, _FONT, scale, (250, 250, 250), 1, cv2.LINE_AA)
 
 
-def _latest(images: list[Stamped], time_s: float) -> Stamped | None:
-    """The newest picture that had been taken by then."""
-    taken = [image for image in images if image.time_s <= time_s]
-    return taken[-1] if taken else None
+def _latest(values: list[Stamped], time_s: float, longest_s: float = np.inf) -> Stamped | None:
+    """The newest that had come by then, None where it is older than `longest_s`."""
+    known = [value for value in values if time_s - longest_s <= value.time_s <= time_s]
+    return known[-1] if known else None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from axon_demo.runlog import iterate_messages
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return _view(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # the last by Rerun
         print(f"axon view: {error}", file=sys.stderr)
         return _USAGE_CODE
     except KeyboardInterrupt:
@@ -118,7 +119,7 @@ def _direct(stream: rr.RecordingStream, options: argparse.Namespace) -> None:
     elif options.serve:
         url = stream.serve_grpc()
         rr.serve_web_viewer(open_browser=False, connect_to=url)
-        print(f"open http://localhost:9090/?url={url.replace('/', '%2F')} in a browser; Ctrl-C ends", flush=True)
+        print(f"open http://localhost:9090/?url={quote(url, safe='')} in a browser; Ctrl-C ends", flush=True)
     else:
         stream.spawn()
 

@@ -63,15 +63,16 @@ def _is_in_space(path: str, topics: Mapping[str, str]) -> bool:
 
 
 def _pictures(topics: Mapping[str, str]) -> list[Any]:
-    """Colour with the detections over it, and the depth images as tabs below."""
+    """Colour with the detections over it, and the depth images below, as tabs where there are several."""
     images = sorted(_entity(path) for path, kind in topics.items() if kind in _IMAGES)
-    over = [f"/{path}" for path, kind in topics.items() if kind == "vision_msgs/msg/Detection2DArray"]
-    groups = [[image for image in images if ("depth" in image) == is_depth] for is_depth in (False, True)]
-    return [rrb.Tabs(*(_picture(image, over) for image in group)) for group in groups if group]
+    boxes = [f"/{path}" for path, kind in topics.items() if kind == "vision_msgs/msg/Detection2DArray"]
+    color = [_picture(image, boxes) for image in images if "depth" not in image]
+    depth = [_picture(image, []) for image in images if "depth" in image]
+    return [rrb.Tabs(*views) for views in (color, depth) if views]
 
 
-def _picture(image: str, over: list[str]) -> Any:
-    return rrb.Spatial2DView(origin=f"/{image}", contents=["$origin", *over], name=image, background=_NIGHT)
+def _picture(image: str, boxes: list[str]) -> Any:
+    return rrb.Spatial2DView(origin=f"/{image}", contents=["$origin", *boxes], name=image, background=_NIGHT)
 
 
 def _plots(topics: Mapping[str, str]) -> Any:

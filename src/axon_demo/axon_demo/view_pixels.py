@@ -112,7 +112,7 @@ def _cost_colors() -> NDArray[np.uint8]:
     """RGBA (256, 4) of a costmap's cells, seen through: free and unknown are nothing, then ever warmer, 100 is hit."""
     turbo = cv2.applyColorMap(np.linspace(40, 235, 101).astype(np.uint8), cv2.COLORMAP_TURBO).reshape(-1, 3)[:, ::-1]
     table = np.zeros((256, 4), np.uint8)
-    table[1:101, :3], table[1:101, 3] = turbo[1:], np.linspace(20, 120, 100)
+    table[1:101, :3], table[1:101, 3] = turbo[1:], np.linspace(20, 100, 100)
     return table
 
 

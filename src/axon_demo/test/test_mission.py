@@ -18,16 +18,16 @@ def started(*goals: Goal, **settings: float) -> Mission:
     """A mission whose first goal has just been sent, at 1 s."""
     mission = Mission(goals or (goal("first", 1.0),), DirectorConfig(**settings))
     mission.on_position(np.zeros(2))
-    assert mission.step(1.0, 1.0, planner_ready=True) is Step.SEND
+    assert mission.step(1.0, 1.0, server_ready=True) is Step.SEND
     return mission
 
 
 def test_it_waits_for_planner_truth_and_clock_and_says_what_is_missing() -> None:
     mission = Mission([goal("first", 1.0)], DirectorConfig(startup_timeout_s=10.0))
-    assert mission.step(0.0, 100.0, planner_ready=True) is Step.WAIT
+    assert mission.step(0.0, 100.0, server_ready=True) is Step.WAIT
     mission.on_position(np.zeros(2))
-    assert mission.step(5.0, 105.0, planner_ready=False) is Step.WAIT
-    assert mission.step(6.0, 111.0, planner_ready=False) is Step.FINISH
+    assert mission.step(5.0, 105.0, server_ready=False) is Step.WAIT
+    assert mission.step(6.0, 111.0, server_ready=False) is Step.FINISH
     assert not mission.success
     assert "navigate_to_pose" in mission.reason and "ground_truth" not in mission.reason
 

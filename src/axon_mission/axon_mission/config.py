@@ -70,8 +70,12 @@ class MissionConfig:
         0.5, "Turning speed while facing the object", unit="rad/s", minimum=0.05, maximum=2.0
     )
 
-    carry_joints_rad: tuple[float, ...] = param(
-        (0.0, -1.66, 2.79, 0.0, 0.44, 0.0), "Joints of the arm while it carries", unit="rad", minimum=-6.3, maximum=6.3
+    folded_rad: tuple[float, ...] = param(
+        (0.0, -1.66, 2.79, 0.0, 0.44, 0.0),
+        "Joints of the arm when it is folded, after a pick that failed",
+        unit="rad",
+        minimum=-6.3,
+        maximum=6.3,
     )
     arm_joints: tuple[str, ...] = param(
         (
@@ -109,9 +113,9 @@ class MissionConfig:
 
     def __post_init__(self) -> None:
         check_config(self)
-        if len(self.carry_joints_rad) != len(self.arm_joints):
+        if len(self.folded_rad) != len(self.arm_joints):
             raise ValueError(
-                f"carry_joints_rad = {list(self.carry_joints_rad)}: expected {len(self.arm_joints)} angles, "
+                f"folded_rad = {list(self.folded_rad)}: expected {len(self.arm_joints)} angles, "
                 "one for each of arm_joints"
             )
         self.poses  # noqa: B018  a place that cannot be read is found now, not when a goal names it

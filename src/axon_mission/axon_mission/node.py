@@ -237,6 +237,7 @@ class MissionNode(SkillNode):
         self._skills = RosSkills(self)
         self._mission = Mission(self.config, self._skills)
         self._said: Report | None = None
+        self._pending: tuple[Any, list[tuple[str, float, FloatArray]]] | None = None
         self._status = self.output(DiagnosticStatus, "mission/status", LATCHED)
         self.input(Detection3DArray, "detections_3d", self._on_detections, SENSOR, timeout_s=DETECTIONS_TIMEOUT_S)
         self.action(Fetch, "fetch", self._endings.execute, accepted=self._accept)
@@ -276,6 +277,7 @@ class MissionNode(SkillNode):
             self._end("canceled", Code.NONE, "cancelled by request")
             return
         self._skills.watch()
+        self._observe()
         report = self._mission.tick()
         self._say(report)
         if report.over:
@@ -321,13 +323,24 @@ class MissionNode(SkillNode):
     # Detections
 
     def _on_detections(self, msg: Detection3DArray) -> None:
-        if not self._mission.busy or not msg.detections:
+        guesses = [guess for guess in map(_best_guess, msg.detections) if guess]
+        if self._mission.busy and guesses:
+            self._pending = msg.header, guesses
+            self._observe()
+
+    def _observe(self) -> None:
+        """Enter the pending detections where the transform of their stamp is known; else at a later tick."""
+        if self._pending is None:
             return
-        map_T_camera = self.lookup_transform(self.config.map_frame, msg.header.frame_id, msg.header.stamp)
-        time_s = stamp_seconds(msg.header.stamp)
-        for class_id, score, place in filter(None, map(_best_guess, msg.detections)):
+        head, guesses = self._pending
+        try:
+            map_T_camera = self.lookup_transform(self.config.map_frame, head.frame_id, head.stamp)
+        except NoTransform:  # which is watched, and said, where transforms are looked up
+            return
+        self._pending = None
+        for class_id, score, place in guesses:
             place_m = apply_transform(map_T_camera, place[None])[0]
-            self._mission.observe(Sighting(time_s, class_id, score, place_m))
+            self._mission.observe(Sighting(stamp_seconds(head.stamp), class_id, score, place_m))
 
 
 def _best_guess(detection: Detection3D) -> tuple[str, float, FloatArray] | None:

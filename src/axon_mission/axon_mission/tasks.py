@@ -113,7 +113,7 @@ def approach(fetch: Fetch) -> Steps:
 
 
 def pick(fetch: Fetch) -> Steps:
-    """Pick the object from here; step back from the table with it, and with empty hands too."""
+    """Pick the object from here. Where that fails, step back and fold the arm, to come again."""
     assert fetch.target_m is not None
     yield from _look_at_target(fetch)
     yield from _watch(fetch, fetch.config.look_s, since_s=fetch.skills.now_s(), near=True)
@@ -122,17 +122,17 @@ def pick(fetch: Fetch) -> Steps:
         fetch.held_width_m = fetch.skills.grip_width_m()
     except Failure:
         yield from back_off(fetch)
+        yield from fetch.skills.move_arm(fetch.config.folded_rad).wait(Code.MISSING_SKILL)
         raise
 
 
 def back_off(fetch: Fetch) -> Steps:
-    """Step straight back, and fold the arm for the way."""
+    """Step straight back from the table; the arm is folded by then, with what it holds."""
     began = fetch.skills.base_pose()
     try:
         yield from _reverse(fetch, began)
     finally:
         fetch.skills.move_base(None)
-    yield from fetch.skills.move_arm(fetch.config.carry_joints_rad).wait(Code.MISSING_SKILL)
 
 
 def check_held(fetch: Fetch) -> None:
