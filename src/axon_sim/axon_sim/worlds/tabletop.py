@@ -29,7 +29,7 @@ def make_tabletop(seed: int) -> World:
     fur.table(b, "table", center_x, 0.0, 0.0, (*TABLE_SIZE_M, height))
     _things(b, height)
     b.light((0.5, 0.0), 5.0)
-    goals = {"table": (NEAR_EDGE_X_M - 0.30, 0.0, 0.0), "away": (-1.0, 0.0, np.pi)}
+    goals = {"table": (NEAR_EDGE_X_M - 0.50, 0.0, 0.0), "away": (-1.0, 0.0, np.pi)}
     return b.finish((0.0, 0.0, 0.0), goals, (-2.0, -2.0, 3.1, 2.1))
 
 
