@@ -49,10 +49,10 @@ BATCH, RATE, WEIGHT_DECAY = 32, 3e-3, 1e-3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=int, default=500, help="scenes with grasps at random (default: 500)")
-    parser.add_argument("--proposed", type=int, default=700, help="scenes with grasps of the network (default: 700)")
+    parser.add_argument("--proposed", type=int, default=400, help="scenes with grasps of the network (default: 400)")
     parser.add_argument("--validation", type=int, default=160, help="scenes to validate on (default: 160)")
     parser.add_argument("--epochs", type=int, default=15, help="epochs of the first round (default: 15)")
-    parser.add_argument("--epochs-both", type=int, default=20, help="epochs over the labels of both (default: 20)")
+    parser.add_argument("--epochs-both", type=int, default=14, help="epochs over the labels of both (default: 14)")
     parser.add_argument("--workers", type=int, default=2, help="processes that make labels (default: 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default: 1)")
 

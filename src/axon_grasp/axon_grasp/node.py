@@ -29,8 +29,16 @@ from axon_grasp.picking import Call, PickFailed, Request, Stage, Steps, View, pi
 from axon_grasp.runtime import Grasper, NothingSeen
 from axon_msgs.action import Pick
 from axon_msgs.msg import Grasp, GraspArray
-from axon_ros import BadInput, Level, ModelInfo, SkillNode, node_main
-from axon_ros.conversions import camera_from_msg, header, image_from_msg, transform_from_pose, transform_to_pose
+from axon_ros import BadInput, Level, SkillNode, node_main
+from axon_ros.conversions import (
+    camera_from_msg,
+    depth_from_msg,
+    header,
+    image_from_msg,
+    transform_from_pose,
+    transform_to_pose,
+)
+from axon_ros.diagnostics import ModelInfo
 from axon_ros.endings import Endings
 from axon_ros.errors import NoTransform
 from axon_ros.qos import LATCHED, RESULT, SENSOR
@@ -73,7 +81,7 @@ class GraspNode(SkillNode):
         self._buffer = self.tf  # the listener must not start in the worker's thread
         self._make_inputs()
         self._worker = self.work(lambda job: job())
-        self._clients = {
+        self._controllers = {
             "arm": ActionClient(self, FollowJointTrajectory, "arm_controller/follow_joint_trajectory"),
             "head": ActionClient(self, FollowJointTrajectory, "head_controller/follow_joint_trajectory"),
             "gripper": ActionClient(self, GripperCommand, "gripper_controller/gripper_cmd"),
@@ -85,7 +93,7 @@ class GraspNode(SkillNode):
 
     def on_stop(self) -> None:
         self._end_task("abort", "UNKNOWN", "the node was deactivated")
-        for client in self._clients.values():
+        for client in self._controllers.values():
             client.destroy()
 
     def on_config_change(self, config: GraspConfig) -> None:
@@ -180,8 +188,7 @@ class GraspNode(SkillNode):
         """Convert an image; BadInput where its frame is not known at its time."""
         frame, stamp = depth.header.frame_id, depth.header.stamp
         mount = self.lookup_transform(self.config.base_frame, frame, stamp)
-        image = image_from_msg(depth)
-        depth_m = image.astype(np.float32) * np.float32(1e-3) if image.dtype == np.uint16 else image
+        depth_m = depth_from_msg(depth)
         if depth_m.shape != (camera.height, camera.width):
             raise BadInput(
                 f"depth image {depth_m.shape[::-1]}, camera_info {camera.width, camera.height}: sizes differ"
@@ -362,7 +369,7 @@ class GraspNode(SkillNode):
 
     def _ask(self, name: str, goal: Any, went_well: Callable[[int, Any], bool], patience_s: float) -> Call:
         """Send a goal to a controller; the call ends with its result, or as ARM_FAILED."""
-        call, client = Call(), self._clients[name]
+        call, client = Call(), self._controllers[name]
         if not client.server_is_ready():
             call.end(error=PickFailed("ARM_FAILED", f"no action server for the {name}: start its controller"))
             return call
