@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +34,7 @@ HEIGHT, WIDTH = 256, 320
 _WEIGHT_DECAY, _CLIP_NORM = 0.02, 10.0
 _EMA_DECAY, _EMA_WARM_UP = 0.999, 200.0
 _RISE = 0.02
-_LOG_EVERY, _KEEP_EVERY, _VALIDATE_EVERY = 50, 250, 1000
+_LOG_EVERY, _KEEP_EVERY, _VALIDATE_EVERY = 50, 100, 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,9 +92,10 @@ def train(run: Run, training: list[data.Sample], validation: list[data.Sample]) 
     optimiser = torch.optim.AdamW(groups(network))
     parts = {"network": network, "average": average, "optimiser": optimiser}
     step, losses = restore(run, parts), []
+    ahead = Ahead(partial(batch, training, run.seed, args.batch), step)
     while (done := progress(run, step)) < 1.0:
         set_rate(optimiser, args.rate * rate_factor(done))
-        images, targets = batch(training, run.seed, step, args.batch, run.device)
+        images, targets = ahead.take(step, run.device)
         losses.append(learn(network, optimiser, images, targets))
         follow(average, network, step)
         step += 1
@@ -142,22 +145,27 @@ def rate_factor(done: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - _RISE) / (1.0 - _RISE)))
 
 
-def batch(
-    samples: list[data.Sample], seed: int, step: int, size: int, device: str
-) -> tuple[torch.Tensor, list[Target]]:
+def batch(samples: list[data.Sample], seed: int, size: int, step: int) -> tuple[torch.Tensor, list[Target]]:
     """Return images (B, 3, H, W) and what is in them, the same for the same step of the same seed."""
     rng = np.random.default_rng([seed, step])
     pictures = [data.compose(samples, rng, HEIGHT, WIDTH) for _ in range(size)]
-    images = torch.from_numpy(np.stack([p.bgr for p in pictures])).permute(0, 3, 1, 2).to(device, torch.float32)
-    targets = [
-        Target(
-            torch.from_numpy(p.boxes_xyxy).to(device, torch.float32),
-            torch.from_numpy(p.labels).to(device),
-            torch.from_numpy(p.ignored).to(device),
-        )
-        for p in pictures
-    ]
-    return images, targets
+    images = torch.from_numpy(np.stack([p.bgr for p in pictures])).permute(0, 3, 1, 2)
+    return images.float(), [Target(*map(torch.from_numpy, (p.boxes_xyxy, p.labels, p.ignored))) for p in pictures]
+
+
+class Ahead:
+    """Makes the batch of the next step in a thread while the network learns from the present one."""
+
+    def __init__(self, make: Callable[[int], tuple[torch.Tensor, list[Target]]], step: int) -> None:
+        self._make, self._pool = make, ThreadPoolExecutor(1)
+        self._next = self._pool.submit(make, step)
+
+    def take(self, step: int, device: str) -> tuple[torch.Tensor, list[Target]]:
+        """Return the batch of a step on a device, and begin that of the one after."""
+        images, targets = self._next.result()
+        self._next = self._pool.submit(self._make, step + 1)
+        moved = [Target(t.boxes.to(device, torch.float32), t.labels.to(device), t.ignored.to(device)) for t in targets]
+        return images.to(device), moved
 
 
 def learn(

@@ -30,7 +30,8 @@ WORLD_VIEWS = ViewConfig(object_share=0.75)
 ROBOT_HEIGHT_PX, SCALES = 240, (0.85, 1.9)  # of the same view; 1: an object has the size that the robot sees
 PADDING = 114
 _JPEG_QUALITY = 95
-_MOSAIC_SHARE, _LOOK_SHARE, _BLUR_SHARE = 0.65, 0.8, 0.15
+_GRIDS, _GRID_SHARES = ((1, 1), (2, 2), (3, 2)), (0.15, 0.35, 0.5)
+_LOOK_SHARE, _BLUR_SHARE = 0.9, 0.15
 _SMALLEST_PX = 4.0
 
 
@@ -115,12 +116,13 @@ class Picture:
 
 
 def compose(samples: Sequence[Sample], rng: np.random.Generator, height: int, width: int) -> Picture:
-    """Return a random picture: one sample, or four around a point, each at a scale of its own, and its colours turned.
+    """Return a random picture: samples in a grid of tiles, each at a scale of its own, and its colours turned.
 
-    Scales are about those at which the robot's camera sees (320 x 240 px): smaller and larger by up to a half.
+    Scales are about those at which the robot's camera sees (320 x 240 px). Tiles look at objects: most of a rendered
+    image is floor, and a step costs as much for a picture of two objects as for one of twenty.
     """
-    split_x, split_y = rng.uniform(0.3, 0.7, 2) if rng.random() < _MOSAIC_SHARE else (1.0, 1.0)
-    columns, rows = sorted({0, round(split_x * width), width}), sorted({0, round(split_y * height), height})
+    across, down = _GRIDS[rng.choice(len(_GRIDS), p=_GRID_SHARES)]
+    columns, rows = _edges(across, width, rng), _edges(down, height, rng)
     canvas = np.full((height, width, 3), PADDING, dtype=np.uint8)
     boxes, labels, ignored = [], [], []
     for (top, bottom), (left, right) in product(pairwise(rows), pairwise(columns)):
@@ -132,6 +134,12 @@ def compose(samples: Sequence[Sample], rng: np.random.Generator, height: int, wi
     boxes, labels, ignored = np.concatenate(boxes), np.concatenate(labels), np.concatenate(ignored)
     seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return Picture(_photograph(canvas, rng), boxes[seen], labels[seen], ignored[seen])
+
+
+def _edges(count: int, length: int, rng: np.random.Generator) -> list[int]:
+    """Return where tiles begin and end, about evenly."""
+    inner = (np.arange(1, count) + rng.uniform(-0.25, 0.25, count - 1)) * length / count
+    return [0, *np.rint(inner).astype(int).tolist(), length]
 
 
 def _paint(tile: np.ndarray, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

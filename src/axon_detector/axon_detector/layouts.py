@@ -21,6 +21,7 @@ from axon_detector.preprocessing import PADDING, SIZE_MULTIPLE
 STRIDES = (8, 16, 32)
 _DECODED_WITHIN = 3.0  # strides between a decoded centre and its cell; raw offsets lie hundreds of px off
 _MAX_LOG_SIZE = 20.0
+_TRIAL_PX = 320
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,17 @@ class Layout:
 
 
 def recognise(model: OnnxModel, own_names: Sequence[str] = (), known_names: Sequence[str] = ()) -> Layout:
-    """Return the layout of a loaded network; ModelError where it is none of those above.
+    """Return the layout of a loaded network, by a trial run on grey; ModelError where it is none of those above.
 
     Classes are named by `own_names` (the user's), `known_names` (the manifest's), the file's metadata, or COCO.
     """
     spec = _input_of(model)
     height, width = spec.shape[2:]
-    kind, classes = _kind_of(model)
+    size = height or _TRIAL_PX, width or _TRIAL_PX
+    answers = model.run({spec.name: np.full((1, 3, *size), PADDING, dtype=np.float32)})
+    kind, classes = _kind_of(model, answers)
+    decoded = kind == "axon" or _is_decoded(model, next(iter(answers.values()))[0], *size)
     names = _class_names(model, classes, own_names, known_names)
-    if kind == "axon":
-        return Layout(kind, spec.name, height, width, names, True)
-    decoded = _is_decoded(model, spec.name, height or 10 * SIZE_MULTIPLE, width or 10 * SIZE_MULTIPLE)
     return Layout(kind, spec.name, height, width, names, decoded)
 
 
@@ -87,14 +88,14 @@ def _input_of(model: OnnxModel) -> TensorSpec:
     return spec
 
 
-def _kind_of(model: OnnxModel) -> tuple[str, int]:
+def _kind_of(model: OnnxModel, answers: Mapping[str, np.ndarray]) -> tuple[str, int]:
     """Return the layout's name and the number of classes."""
-    shapes = {spec.name: spec.shape for spec in model.outputs}
-    lengths = {name: shape[-1] for name, shape in shapes.items() if len(shape) == 3}
-    if shapes.keys() == {"boxes", "scores"} and lengths.get("boxes") == 4 and lengths.get("scores"):
-        return "axon", int(lengths["scores"])  # type: ignore[arg-type]
-    if len(shapes) == 1 and len(lengths) == 1 and (next(iter(lengths.values())) or 0) > 5:
-        return "yolox", int(next(iter(lengths.values()))) - 5  # type: ignore[arg-type]
+    shapes = {name: answer.shape for name, answer in answers.items()}
+    if shapes.keys() == {"boxes", "scores"} and shapes["boxes"] == (1, shapes["scores"][1], 4):
+        return "axon", shapes["scores"][2]
+    only = next(iter(shapes.values()))
+    if len(shapes) == 1 and len(only) == 3 and only[2] > 5:
+        return "yolox", only[2] - 5
     found = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
     raise ModelError(
         f"{model.path.name} answers {found}: expected 'boxes' (1, N, 4) and 'scores' (1, N, C), or YOLOX's one output "
@@ -124,13 +125,11 @@ def _stored_names(model: OnnxModel) -> tuple[str, ...]:
     return tuple(str(stored[key]) for key in sorted(stored)) if isinstance(stored, dict) else tuple(map(str, stored))
 
 
-def _is_decoded(model: OnnxModel, input_name: str, height: int, width: int) -> bool:
-    """Try the network on grey: decoded centres lie near their cells, raw ones all near zero.
+def _is_decoded(model: OnnxModel, rows: np.ndarray, height: int, width: int) -> bool:
+    """Return whether centres (N, 2 and more) lie near their cells; raw offsets all lie near zero.
 
     Refuse what has YOLOX's three axes but not its cells, as YOLOv5 with its anchors and v8 with its axes swapped.
     """
-    blob = np.full((1, 3, height, width), PADDING, dtype=np.float32)
-    rows = next(iter(model.run({input_name: blob}).values()))[0]
     cells, strides = yolox_cells(height, width)
     if len(rows) != len(cells):
         raise ModelError(

@@ -42,6 +42,8 @@ def locate(
     width_px, height_px = box_xyxy[2] - box_xyxy[0], box_xyxy[3] - box_xyxy[1]
     reach_m = 0.5 * max(width_px / camera.fx, height_px / camera.fy) * at_m + _MARGIN_M
     mine = known[np.abs(known - at_m) <= reach_m]
+    if not mine.size:
+        return None
     front_m = float(np.percentile(mine, _FRONT_PERCENTILE))
     return _box_behind(box_xyxy, front_m, camera, len(mine))
 
@@ -64,7 +66,7 @@ def _middle_depth_m(box_xyxy: np.ndarray, depth_m: np.ndarray, near_m: float, fa
     for box in (np.concatenate([centre - half, centre + half]), box_xyxy):
         known = _known(depth_m[_window(box, depth_m.shape)], near_m, far_m)
         if known.size >= _MIN_PIXELS:
-            return float(np.median(known))
+            return float(np.sort(known)[(known.size - 1) // 2])  # one of them, not the mean of front and back
     return None
 
 

@@ -30,6 +30,7 @@ from axon_detector.localisation import Box3D
 from axon_detector.runtime import Detections, Detector
 from axon_ros import BadInput, Level, SkillNode, node_main
 from axon_ros.conversions import (
+    DEPTH_ENCODINGS,
     camera_from_msg,
     depth_from_msg,
     header,
@@ -122,10 +123,14 @@ class DetectorNode(SkillNode):
         self._pair()
 
     def _on_depth(self, msg: Image) -> None:
-        depth_from_msg(msg)
-        self._depth_came_s = time.monotonic()
-        self._depth = msg
-        self._pair()
+        image_from_msg(msg)
+        fits = msg.encoding in DEPTH_ENCODINGS
+        text = f"camera/depth/image_raw comes as {msg.encoding}: expected {' or '.join(DEPTH_ENCODINGS)}; remap it"
+        self.diagnose(Level.OK if fits else Level.ERROR, "depth can be read" if fits else text, key="depth encoding")
+        if fits:
+            self._depth_came_s = time.monotonic()
+            self._depth = msg
+            self._pair()
 
     def _pair(self) -> None:
         """Hand colour to the worker, with its depth, once that is there; at once where no depth comes."""

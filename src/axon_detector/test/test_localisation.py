@@ -53,6 +53,15 @@ def test_a_box_without_depth_is_nowhere():
     assert place(depth, np.array([400.0, 300.0, 420.0, 320.0])) is None
 
 
+def test_any_box_in_any_depth_is_somewhere_in_front_or_nowhere():
+    rng = np.random.default_rng(3)
+    depth = np.where(rng.random((240, 320)) < 0.9, np.nan, rng.choice([0.3, 1.0, 5.0], (240, 320)))
+    low = rng.uniform(-5.0, 320.0, (300, 2))
+    for box in np.hstack([low, low + rng.exponential(8.0, (300, 2))]):
+        found = place(depth, box)
+        assert found is None or (found.centre_m[2] > 0.3 and (found.size_m >= 0.0).all() and found.pixels > 0)
+
+
 def test_twice_as_large_and_twice_as_far_gives_twice_the_box():
     depth, box = seen_ball(np.array([0.1, 0.05, 0.7]), wall_m=2.0)
     once, twice = place(depth, box), place(2.0 * depth, box)

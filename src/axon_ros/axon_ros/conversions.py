@@ -44,6 +44,7 @@ _FIELD_TYPES = {
     PointField.FLOAT32: "f4",
     PointField.FLOAT64: "f8",
 }
+DEPTH_ENCODINGS = ("32FC1", "16UC1")
 _DISTORTION_MODELS = {"": 0, "plumb_bob": 5, "rational_polynomial": 8}
 
 
@@ -229,8 +230,8 @@ def image_to_msg(image: AnyArray, encoding: str, header: Header) -> Image:
 
 def depth_from_msg(msg: Image) -> Float32Array:
     """Return depth (H, W) in m of an image 32FC1 in m or 16UC1 in mm (REP-118); 0 or NaN is none."""
-    if msg.encoding not in ("32FC1", "16UC1"):
-        raise BadInput(f"depth comes as '{msg.encoding}': expected 32FC1 or 16UC1; remap it")
+    if msg.encoding not in DEPTH_ENCODINGS:
+        raise BadInput(f"depth comes as '{msg.encoding}': expected {' or '.join(DEPTH_ENCODINGS)}; remap it")
     depth = image_from_msg(msg)
     return depth.astype(np.float32) * np.float32(1e-3) if depth.dtype == np.uint16 else depth
 
