@@ -308,8 +308,6 @@ class _Progress:
 def _time_facts(options: argparse.Namespace, summary: dict[str, Any], log: RunLog) -> dict[str, float]:
     """How fast simulated time ran, and BARN's score where the world has an optimal time."""
     facts: dict[str, float] = {}
-    if summary.get("wall_s") and len(log.truth):
-        facts["real_time_factor"] = round((log.span_s[1] - log.span_s[0]) / summary["wall_s"], 2)
     field = _barn_world(options)
     if field is not None and field.path_m is not None and "duration_s" in summary:
         score = barn_score(summary["success"], summary["duration_s"], field.optimal_time_s)

@@ -181,18 +181,26 @@ class DirectorNode(SkillNode):
             self._errand.on_result(answer.status == GoalStatus.STATUS_SUCCEEDED, answer.result)
 
     def _finish(self) -> None:
-        run = self._run
+        run, wall_s = self._run, time.monotonic()
         facts = {
             **run.summary(),
+            **self._pace(wall_s),
             "world": self.config.world,
             "seed": self.config.seed,
-            "wall_s": round(time.monotonic() - self._begun_wall_s, 3),
+            "wall_s": round(wall_s - self._begun_wall_s, 3),
         }
         folder = Path(self.config.out_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "summary.json").write_text(json.dumps(facts, indent=1) + "\n")
         self.get_logger().info(f"mission {'succeeded' if run.success else 'FAILED'}: {run.reason}")
         self.finish(0 if run.success else 1)
+
+    def _pace(self, wall_s: float) -> dict[str, float]:
+        """Simulated seconds a second while the task went on."""
+        run = self._run
+        if run.started_s is None or run.ended_s is None or wall_s <= run.started_wall_s:
+            return {}
+        return {"rtf": round((run.ended_s - run.started_s) / (wall_s - run.started_wall_s), 3)}
 
 
 def make_run(world: World, config: DirectorConfig) -> Run:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from axon_demo.runlog import Motion, NodeStatus, RunLog
 FloatArray = NDArray[np.float64]
 _OUTLINE_STEP_M = 0.02
 _NONE = "–"
+_LONGEST_MESSAGE = 240
 
 
 def clearances_m(poses: FloatArray, footprint: Footprint, obstacles: Grid) -> FloatArray:
@@ -110,7 +113,7 @@ def _node_row(name: str, all_statuses: list[NodeStatus], since_s: float) -> dict
         "latency_p95_ms": f"{np.median(latencies['latency_p95_ms']):.1f}" if latencies["latency_p95_ms"] else _NONE,
         "drops": last.get("drops", _NONE),
         "level": ("OK", "WARN", "ERROR", "STALE")[min(worst.level, 3)],
-        "message": worst.message if worst.level else "",
+        "message": textwrap.shorten(worst.message, _LONGEST_MESSAGE, placeholder=" …") if worst.level else "",
     }
 
 

@@ -61,6 +61,7 @@ class Run:
         self.config = config
         self.reason, self.success = "", False
         self.started_s: float | None = None
+        self.started_wall_s = 0.0
         self.ended_s: float | None = None
         self.collisions = 0
         self._finished = False
@@ -141,7 +142,7 @@ class Run:
         missing += self.lacks()
         missing += [] if now_s > 0.0 else ["no /clock (simulator)"]
         if not missing:
-            self.started_s = now_s
+            self.started_s, self.started_wall_s = now_s, wall_s
             return self.begin(now_s)
         if wall_s - self._begun_wall_s > self.config.startup_timeout_s:
             self.finish(now_s, False, f"after {self.config.startup_timeout_s:g} s: {', '.join(missing)}")

@@ -121,7 +121,7 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         "machine": "Machine",
         "python": "Python",
         "wall_s": "Wall time, s",
-        "real_time_factor": "Real-time factor",
+        "rtf": "Real-time factor",
         "object": "Object",
         "bring_to": "Brought to",
         "place_error_m": "Off the place by, m",

@@ -48,8 +48,14 @@ def chapters(log: RunLog) -> list[Chapter]:
 
 
 def _chapter(first_s: float, rows: list[Stamped], after: Stamped) -> Chapter:
-    done = after.value.done > rows[0].value.done
-    return Chapter(rows[0].value.name, rows[0].time_s - first_s, after.time_s - first_s, done, rows[-1].value.why)
+    name, done = rows[0].value.name, after.value.done > rows[0].value.done
+    words = _words(rows) if done else after.value.why.rpartition(f"{name}: ")[2].split("; ")[0]
+    return Chapter(name, rows[0].time_s - first_s, after.time_s - first_s, done, words)
+
+
+def _words(rows: list[Stamped]) -> str:
+    """What was learnt in a task: the last word, if it is not that of the task before."""
+    return rows[-1].value.why if rows[-1].value.why != rows[0].value.why else ""
 
 
 def pictures(log: RunLog) -> list[Picture]:

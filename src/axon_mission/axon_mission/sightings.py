@@ -66,11 +66,11 @@ class Sightings:
         return max(spots, key=lambda spot: spot.weight, default=None)
 
     def words(self, now_s: float, class_id: str) -> str:
-        """What was seen, for a reason: `mug 1 x; others: can 12 x, box 3 x`."""
+        """What was seen, for a reason: `mug 1 x, others: can 12 x, box 3 x`."""
         counts = Counter(one.class_id for one in self._recent(now_s))
         own = f"{class_id} {counts.pop(class_id, 0)} x"
         others = ", ".join(f"{name} {count} x" for name, count in counts.most_common(5))
-        return f"{own}; others: {others or 'nothing'}"
+        return f"{own}, others: {others or 'nothing'}"
 
     def _recent(self, now_s: float) -> list[Sighting]:
         return [one for one in self._seen if now_s - one.time_s <= self.config.sighting_memory_s]
