@@ -78,9 +78,10 @@ class ModelStore:
         return Model(name, str(entry["version"]), path, found, entry["task"], details)
 
     def _path_of(self, name: str, file: str) -> Path:
-        folder = self._manifest.parent.resolve()
-        path = (folder / file).resolve()
-        if not path.is_relative_to(folder):
+        folder = self._manifest.parent
+        path = folder / file
+        # By its name alone: what an installer links into the folder (colcon --symlink-install) lies in it.
+        if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
             raise ModelError(f"model '{name}' of {self._manifest}: its file {file} lies outside of {folder}")
         return check_model_file(path)
 

@@ -78,6 +78,14 @@ def test_a_file_elsewhere_or_of_another_kind_is_refused(folder, changes, text):
         ModelStore(folder / "manifest.yaml").get("double")
 
 
+def test_files_that_an_installer_has_linked_into_the_folder_are_in_it(folder, tmp_path):
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for file in folder.iterdir():
+        (installed / file.name).symlink_to(file)
+    assert ModelStore(installed / "manifest.yaml").get("double").sha256 == file_sha256(folder / "double.onnx")
+
+
 @pytest.mark.parametrize("suffix", [".pkl", ".pt", ".onnx"])
 def test_a_pickle_is_never_executed(folder, suffix):
     witness = folder / "executed"
