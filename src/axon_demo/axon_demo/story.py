@@ -69,7 +69,7 @@ def pictures(log: RunLog) -> list[Picture]:
         shown.append(_picture(f"Detected: {found.name}", log, log.annotated, at_s))
         shown.append(_picture("Depth seen in that colour image alone", log, log.depths, at_s))
     if picked is not None:
-        shown.append(_grasp_picture(log, log.span_s[0] + picked.began_s))
+        shown.append(_grasp_picture(log, log.span_s[0] + picked.began_s, log.span_s[0] + picked.ended_s))
     return [one for one in shown if one is not None]
 
 
@@ -78,9 +78,10 @@ def _picture(caption: str, log: RunLog, images: list[Stamped], time_s: float) ->
     return None if image is None else Picture(f"{caption}, {image.time_s - log.span_s[0]:.1f} s", image.value)
 
 
-def _grasp_picture(log: RunLog, time_s: float) -> Picture | None:
-    """The first grasps after a time, drawn into the colour image of then."""
-    grasps = next((one for one in log.grasps if one.time_s >= time_s), None)
+def _grasp_picture(log: RunLog, began_s: float, ended_s: float) -> Picture | None:
+    """The surest grasps within a while, drawn into the colour image of then."""
+    seen = [one for one in log.grasps if began_s <= one.time_s <= ended_s]
+    grasps = max(seen, key=lambda one: one.value[0].quality, default=None)
     image = None if grasps is None else _nearest(log.images, grasps.time_s)
     if grasps is None or image is None or log.focal_px is None:
         return None

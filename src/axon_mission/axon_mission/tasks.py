@@ -104,6 +104,7 @@ def approach(fetch: Fetch) -> Steps:
         try:
             yield from fetch.skills.look(fetch.config.drive_tilt_rad).wait(Code.MISSING_SKILL)
             yield from fetch.skills.drive_to(stand.run_up).wait(Code.NOT_PICKED)
+            yield from _look_at_target(fetch)
             yield from _come_near(fetch, stand)
             return
         except Failure as failure:
