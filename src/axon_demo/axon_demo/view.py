@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -136,10 +136,8 @@ def _show_live(scene: Scene, duration_s: float | None) -> int:
 
 
 def _show_recording(scene: Scene, path: Path, options: argparse.Namespace) -> int:
-    if not is_whole(path):
-        print(f"  {path} was cut off: what comes before is shown", file=sys.stderr)
     laid_out_s = time.monotonic()
-    for message in iterate_messages(path):
+    for message in whole_messages(path):
         scene.take(*message)
         if time.monotonic() - laid_out_s > _NEW_LAYOUT_S:
             scene.lay_out(at_once=False)
@@ -151,6 +149,22 @@ def _show_recording(scene: Scene, path: Path, options: argparse.Namespace) -> in
     if options.serve:
         _wait_for_ctrl_c()
     return 0
+
+
+def whole_messages(path: Path) -> Iterator[tuple[str, str, float, bytes]]:
+    """What `iterate_messages` gives, up to where the file is cut off or damaged, which is said."""
+    if not is_whole(path):
+        print(f"  {path} was cut off: what comes before is shown", file=sys.stderr)
+    messages = iterate_messages(path)
+    while True:
+        try:
+            message = next(messages, None)
+        except Exception as error:  # whatever the libraries say of bytes that make no sense
+            print(f"  {path} is damaged: what comes before is shown ({error!r})", file=sys.stderr)
+            return
+        if message is None:
+            return
+        yield message
 
 
 def _summary(scene: Scene) -> str:

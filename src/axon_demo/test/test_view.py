@@ -547,6 +547,18 @@ def test_of_a_torn_recording_what_is_whole_is_shown(
     assert "cmd_vel" in entities(tmp_path / "torn.rrd")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_damaged_recording_is_shown_as_far_as_it_makes_sense(
+    seed: int, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray((run_folder / "run.mcap").read_bytes())
+    for place in np.random.default_rng(seed).integers(len(view._MCAP_END), len(data) - len(view._MCAP_END), 10):
+        data[place] ^= 0xFF
+    (tmp_path / "bad.mcap").write_bytes(data)
+    code = view.main([str(tmp_path / "bad.mcap"), "--save", str(tmp_path / "bad.rrd")])
+    assert code == 0 or "nothing to show" in capsys.readouterr().err
+
+
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert view.main(words) == 2
     said = capsys.readouterr().err
