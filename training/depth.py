@@ -22,7 +22,7 @@ from axon_depth.canonical import INPUT_HEIGHT_PX, INPUT_WIDTH_PX
 from axon_depth.evaluation import ause, depth_metrics, mean_of, within_sigma
 from axon_depth.model import DepthNet
 from axon_depth.runtime import DepthEstimator
-from training.depth_data import HEIGHT_PX, TRAINING_SEED, VALIDATION_SEED, WIDTH_PX, View, crop, render
+from training.depth_data import HEIGHT_PX, TRAINING_SEED, VALIDATION_SEED, WIDTH_PX, Sample, View, crop, render
 from training.export import export_onnx
 from training.harness import Run, Trained
 
@@ -31,17 +31,19 @@ VIEWS_EACH = 12
 GRADIENT_SCALES, GRADIENT_WEIGHT = (1, 2, 4, 8), 0.5
 AVERAGE_DECAY = 0.998
 WARM_UP_STEPS = 200
+SMALL = ((0.45, 4), (0.85, 2))
+"""Until which progress views are how much smaller: the same time sees so many more of them."""
 LARGEST_GRADIENT = 5.0
 EVALUATED_TO_M = 8.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options beside those of every recipe."""
-    parser.add_argument("--worlds", type=int, default=656, metavar="N", help="worlds to learn from (default: 656)")
+    parser.add_argument("--worlds", type=int, default=400, metavar="N", help="worlds to learn from (default: 400)")
     parser.add_argument("--held-out", type=int, default=24, metavar="N", help="worlds to validate on (default: 24)")
     parser.add_argument("--minutes", type=float, default=60.0, help="time for rendering and learning (default: 60)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="views a step (default: 8)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 2e-3)")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate (default: 1e-3)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of PyTorch (default: 1)")
 
 
@@ -56,7 +58,12 @@ def main(run: Run) -> Trained:
     network = Training(run, views, held_out).finish()
     network.log_scale_offset.copy_(torch.tensor(calibration(network, held_out)))
     file = run.folder / "depth.onnx"
-    inputs = {"image": torch.rand(1, 3, INPUT_HEIGHT_PX, INPUT_WIDTH_PX), "principal_row_px": torch.tensor([95.5])}
+    inputs = {
+        "image": torch.rand(1, 3, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
+        "principal_row_px": torch.tensor([95.5]),
+        "inverse_floor": torch.rand(1, 1, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
+        "floor_known": torch.ones(1),
+    }
     export_onnx(network, inputs, ("log_depth", "log_scale"), file)
     metrics = measure(DepthEstimator(file), held_out)
     return describe(file, metrics, network, args)
@@ -84,7 +91,7 @@ class Training:
         lately: list[dict[str, float]] = []
         while (progress := self.run.elapsed_s / (60.0 * self.run.args.minutes)) < 1.0:
             self.optimizer.param_groups[0]["lr"] = self.run.args.rate * share_of_rate(progress, self.step)
-            lately.append(self._step())
+            lately.append(self._step(next((by for until, by in SMALL if progress < until), 1)))
             if self.step % 100 == 0:
                 self.run.log(step=self.step, progress=progress, **mean_of(lately))
                 lately = []
@@ -95,14 +102,17 @@ class Training:
                 self.run.log(step=self.step, **held_out_error(self.average.module, self.held_out[::8]))
         return self.average.module.to("cpu", memory_format=torch.contiguous_format).eval()
 
-    def _step(self) -> dict[str, float]:
+    def _step(self, shrink: int) -> dict[str, float]:
+        """Learn from one batch of views, `shrink` times smaller than the runtime's; of small ones twice as many."""
         rng = np.random.default_rng([self.run.seed, self.step])
         torch.manual_seed(int(rng.integers(2**62)))
-        batch = [crop(self.views[number], rng) for number in self._numbers()]
-        image, canonical_m, row = (part.to(self.run.device) for part in tensors(batch))
+        batch = [
+            crop(self.views[number], rng, shrink) for number in self._numbers(min(shrink, 2) * self.run.args.batch)
+        ]
+        canonical_m, image, *others = (part.to(self.run.device) for part in tensors(batch))
         self.network.train()
         with torch.autocast(self.run.device, torch.bfloat16):
-            log_depth, log_scale = self.network(altered(image), row)
+            log_depth, log_scale = self.network(altered(image), *others)
         losses = losses_of(log_depth, log_scale, canonical_m.log())
         self.optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
@@ -112,9 +122,8 @@ class Training:
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _numbers(self) -> np.ndarray:
+    def _numbers(self, size: int) -> np.ndarray:
         """Return which views this step sees: all of them once in every round, in an order of its own."""
-        size = self.run.args.batch
         a_round = max(len(self.views) // size, 1)
         order = np.random.default_rng([self.run.seed, 1, self.step // a_round]).permutation(len(self.views))
         return order[(self.step % a_round) * size :][:size]
@@ -125,11 +134,15 @@ def share_of_rate(progress: float, step: int) -> float:
     return min((step + 1) / WARM_UP_STEPS, 1.0) * 0.5 * (1.0 + np.cos(np.pi * min(progress, 1.0)))
 
 
-def tensors(batch: list[tuple[np.ndarray, np.ndarray, float]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return crops as image (N, 3, H, W) 0 .. 1, canonical depth (N, 1, H/2, W/2) in m, row of the axis (N,)."""
-    images, depths, rows = zip(*batch, strict=True)
-    image = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
-    return image, torch.from_numpy(np.stack(depths)).float()[:, None], torch.tensor(rows, dtype=torch.float32)
+def tensors(batch: list[Sample]) -> list[torch.Tensor]:
+    """Return canonical depth (N, 1, H/2, W/2) in m, then what the network takes."""
+
+    def stacked(name: str) -> torch.Tensor:
+        return torch.from_numpy(np.stack([np.asarray(getattr(sample, name), np.float32) for sample in batch]))
+
+    image = stacked("image").permute(0, 3, 1, 2) / 255.0
+    floor = stacked("inverse_floor")[:, None]
+    return [stacked("canonical_m")[:, None], image, stacked("principal_row_px"), floor, stacked("floor_known")]
 
 
 def altered(image: torch.Tensor) -> torch.Tensor:
@@ -139,20 +152,17 @@ def altered(image: torch.Tensor) -> torch.Tensor:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, device=image.device)
 
-    if torch.rand(()) < 0.15:
+    if torch.rand(()) < 0.1:
         image = image[:, torch.randperm(3)]
-    if torch.rand(()) < 0.25:
+    if torch.rand(()) < 0.2:
         image = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
     grey = image.mean(dim=1, keepdim=True)
-    image = grey + (image - grey) * torch.rand(count, device=image.device) * 1.5
-    image = image.clamp(1e-3, 1.0) ** torch.exp(0.3 * normal(*count))
-    image = image * torch.exp(0.15 * normal(*count) + 0.1 * normal(len(image), 3, 1, 1)) + 0.05 * normal(*count)
+    image = grey + (image - grey) * (0.4 + torch.rand(count, device=image.device))
+    image = image.clamp(1e-3, 1.0) ** torch.exp(0.15 * normal(*count))
+    image = image * torch.exp(0.1 * normal(*count) + 0.06 * normal(len(image), 3, 1, 1)) + 0.03 * normal(*count)
     grain = 0.03 * torch.rand(count, device=image.device)
-    return (
-        (image + grain * normal(len(image), 1, *image.shape[2:]))
-        .clamp(0.0, 1.0)
-        .contiguous(memory_format=torch.channels_last)
-    )
+    image = image + grain * normal(len(image), 1, *image.shape[2:])
+    return image.clamp(0.0, 1.0).contiguous(memory_format=torch.channels_last)
 
 
 def losses_of(log_depth: torch.Tensor, log_scale: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -194,8 +204,8 @@ def answers(network: DepthNet, views: list[View]):
     network.eval()
     device = next(network.parameters()).device
     for number, view in enumerate(views):
-        image, canonical_m, row = (part.to(device) for part in tensors([crop(view, np.random.default_rng(number))]))
-        log_depth, log_scale = network(image, row)
+        canonical_m, *inputs = (part.to(device) for part in tensors([crop(view, np.random.default_rng(number))]))
+        log_depth, log_scale = network(*inputs)
         yield log_depth - canonical_m.log(), log_scale
 
 
@@ -210,8 +220,9 @@ def measure(estimator: DepthEstimator, views: list[View]) -> dict[str, float]:
         true_m = np.where(depth_m <= EVALUATED_TO_M, depth_m, np.nan)
         if not np.isfinite(true_m).any():
             continue
-        result = estimator.step(image, camera)
+        result = estimator.step(image, camera, view.floor)
         found = depth_metrics(result.depth_m, true_m)
+        found["delta1_floor_unknown"] = depth_metrics(estimator.step(image, camera).depth_m, true_m)["delta1"]
         found["within_sigma"] = within_sigma(result.depth_m, result.sigma_m, true_m)
         found["ause"] = ause(result.depth_m, result.sigma_m, true_m)
         rows.append(found)

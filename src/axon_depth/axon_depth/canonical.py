@@ -7,7 +7,15 @@ it is, and depth is scaled by the ratio of the focal lengths, both in pixels of 
 
     depth = canonical_depth * focal / CANONICAL_FOCAL_PX.                                                           (1)
 
-Things keep their size in pixels under this scaling, and a floor keeps its place in the image whatever the focal length.
+Things keep their size in pixels under this scaling, and a level camera's floor keeps its place in the image whatever
+the focal length.
+
+Where height and attitude of the camera over the floor are known, the floor's depth in every pixel is too: the plane
+up . p = -height seen along the ray p = depth * ray has
+
+    1 / depth = -(up . ray) / height,                                                                               (2)
+
+which is zero at the horizon and negative above it. Nothing below the horizon that stands on the floor is farther.
 """
 
 from __future__ import annotations
@@ -17,8 +25,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from axon_core.arrays import AnyArray, Float32Array
+from axon_core.arrays import AnyArray, Float32Array, FloatArray
 from axon_core.cameras import PinholeCamera
+from axon_core.checks import check_array, check_number
+from axon_core.geometry import check_transform
 from axon_core.images import Letterbox, check_image, fit_letterbox
 
 INPUT_HEIGHT_PX, INPUT_WIDTH_PX = 192, 256
@@ -27,14 +37,38 @@ CANONICAL_FOCAL_PX = 184.0
 
 
 @dataclass(frozen=True)
+class Floor:
+    """A camera over a level floor: its height in m, and the direction up (3,), of length 1, in its optical frame."""
+
+    height_m: float
+    up: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not check_number("height_m", self.height_m) > 0.0:
+            raise ValueError(f"height_m = {self.height_m}: expected a camera above the floor")
+        up = check_array("up", self.up, shape=(3,))
+        if not abs(np.linalg.norm(up) - 1.0) < 1e-3:
+            raise ValueError(f"up = {self.up}: expected a direction of length 1")
+
+
+def floor_below(floor_T_camera: FloatArray) -> Floor:
+    """Return the floor z = 0 of a frame in which the camera's optical frame has the pose `floor_T_camera` (4, 4)."""
+    pose = check_transform(floor_T_camera, "floor_T_camera")
+    x, y, z = pose[2, :3].tolist()
+    return Floor(float(pose[2, 3]), (x, y, z))
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where an image lies in the network's input, and its camera there.
 
-    `focal_px` is the geometric mean of both focal lengths, `principal_row_px` where the optical axis meets the input.
+    `focal_px` is the geometric mean of both focal lengths; in (`principal_column_px`, `principal_row_px`) the optical
+    axis meets the input.
     """
 
     letterbox: Letterbox
     focal_px: float
+    principal_column_px: float
     principal_row_px: float
 
     @property
@@ -47,7 +81,28 @@ def place(camera: PinholeCamera) -> Placement:
     """Return how images of a camera are put before the network: as large as they fit, centred."""
     box = fit_letterbox(camera.height, camera.width, INPUT_HEIGHT_PX, INPUT_WIDTH_PX)
     focal_px = box.scale * float(np.sqrt(camera.fx * camera.fy))
-    return Placement(box, focal_px, box.scale * (camera.cy + 0.5) - 0.5 + box.offset_y)
+    column, row = box.scale * (camera.cx + 0.5) - 0.5, box.scale * (camera.cy + 0.5) - 0.5
+    return Placement(box, focal_px, column + box.offset_x, row + box.offset_y)
+
+
+def inverse_floor(
+    floor: Floor, shape: tuple[int, int], focal_px: float, axis_px: tuple[float, float], depth_scale: float
+) -> Float32Array:
+    """Return 1 / canonical depth of the floor (H, W) in 1/m, by (2) and (1), for a camera whose axis is at (u, v)."""
+    x = (np.arange(shape[1]) - axis_px[0]) / focal_px
+    y = (np.arange(shape[0]) - axis_px[1]) / focal_px
+    along_up = floor.up[0] * x[None, :] + floor.up[1] * y[:, None] + floor.up[2]
+    return np.asarray(-along_up * (depth_scale / floor.height_m), dtype=np.float32)
+
+
+def network_floor(floor: Floor | None, placement: Placement) -> dict[str, Float32Array]:
+    """Return the network's inputs of what is known of the floor."""
+    shape = (INPUT_HEIGHT_PX, INPUT_WIDTH_PX)
+    if floor is None:
+        return {"inverse_floor": np.zeros((1, 1, *shape), np.float32), "floor_known": np.zeros(1, np.float32)}
+    axis_px = placement.principal_column_px, placement.principal_row_px
+    inverse = inverse_floor(floor, shape, placement.focal_px, axis_px, placement.depth_scale)
+    return {"inverse_floor": inverse[None, None], "floor_known": np.ones(1, np.float32)}
 
 
 def network_image(image: AnyArray, placement: Placement) -> Float32Array:

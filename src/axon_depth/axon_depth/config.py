@@ -13,6 +13,10 @@ class DepthConfig:
     model: str = param("depth", "Name of a shipped network, or the path of an ONNX file", read_only=True)
     device: str = param("cpu", "What runs the network", choices=("cpu", "cuda", "tensorrt"), read_only=True)
     threads: int = param(1, "Threads of the network on the CPU", minimum=1, maximum=64, read_only=True)
+    floor_frame: str = param(
+        "base_link",
+        "Frame that stands on the floor, known to tf; empty: nothing is known of the camera's height and tilt",
+    )
     max_rate_hz: float = param(
         10.0, "Images a second that are looked at; the others are passed over", unit="Hz", minimum=0.1, maximum=120.0
     )

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""depth_node: colour image and camera info in; metric depth, its uncertainty and points out."""
+"""depth_node: colour image, camera info and tf in; metric depth, its uncertainty and points out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from rclpy.duration import Duration
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from axon_core.cameras import PinholeCamera
 from axon_core.models import find_model
 from axon_core.timing import RateLimit
+from axon_depth.canonical import Floor, floor_below
 from axon_depth.clouds import points_of
 from axon_depth.config import DepthConfig
 from axon_depth.runtime import DepthEstimator, DepthResult
@@ -19,7 +22,7 @@ from axon_ros.conversions import camera_from_msg, image_from_msg, image_to_msg, 
 from axon_ros.diagnostics import ModelInfo
 from axon_ros.qos import RESULT, SENSOR
 
-_TAKEN = "rgb8"
+_TF_WAIT_S = 0.15
 
 
 class DepthNode(SkillNode):
@@ -40,6 +43,7 @@ class DepthNode(SkillNode):
         self._depth_output = self.output(Image, "depth/image", RESULT)
         self._sigma_output = self.output(Image, "depth/uncertainty", RESULT)
         self._points_output = self.output(PointCloud2, "depth/points", RESULT)
+        self._buffer = self.tf if self.config.floor_frame else None  # listening must not begin in the worker's thread
         self._worker = self.work(self._step)
         self.input(Image, "camera/color/image_raw", self._on_image, SENSOR)
         self.input(CameraInfo, "camera/color/camera_info", self._on_camera, SENSOR)
@@ -77,10 +81,20 @@ class DepthNode(SkillNode):
     def _step(self, item: tuple[Image, PinholeCamera]) -> None:
         msg, camera = item
         try:
-            self._result = self._estimator.step(image_from_msg(msg, _TAKEN), camera)
+            self._result = self._estimator.step(image_from_msg(msg, "rgb8"), camera, self._floor(msg.header))
             self._publish(self._result, camera, msg.header)
+        except BadInput:
+            raise
         except ValueError as error:
             raise BadInput(str(error)) from error
+
+    def _floor(self, header: Any) -> Floor | None:
+        """Return the floor below the camera as tf knows it at the image's stamp, a little later than the image."""
+        frame = self.config.floor_frame
+        if not frame:
+            return None
+        self._buffer.can_transform(frame, header.frame_id, Time.from_msg(header.stamp), Duration(seconds=_TF_WAIT_S))
+        return floor_below(self.lookup_transform(frame, header.frame_id, header.stamp))
 
     def _publish(self, result: DepthResult, camera: PinholeCamera, header: Any) -> None:
         self._depth_output.publish(image_to_msg(result.depth_m, "32FC1", header))

@@ -2,7 +2,7 @@
 """Metric depth of one image: `step` takes it and its camera, and says how far each pixel is and how sure that is.
 
 estimator = DepthEstimator(find_model("depth").path)
-result = estimator.step(rgb, camera)
+result = estimator.step(rgb, camera, floor_below(base_T_camera))   # or without the last
 result.depth_m, result.sigma_m
 """
 
@@ -19,10 +19,23 @@ from axon_core.cameras import PinholeCamera
 from axon_core.images import check_image
 from axon_core.inference import OnnxModel
 from axon_core.models import ModelError
-from axon_depth.canonical import INPUT_HEIGHT_PX, INPUT_WIDTH_PX, image_from_network, network_image, place
+from axon_depth.canonical import (
+    INPUT_HEIGHT_PX,
+    INPUT_WIDTH_PX,
+    Floor,
+    image_from_network,
+    network_floor,
+    network_image,
+    place,
+)
 from axon_depth.config import DepthConfig
 
-_INPUTS = {"image": (1, 3, INPUT_HEIGHT_PX, INPUT_WIDTH_PX), "principal_row_px": (1,)}
+_INPUTS = {
+    "image": (1, 3, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
+    "principal_row_px": (1,),
+    "inverse_floor": (1, 1, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
+    "floor_known": (1,),
+}
 _OUTPUTS = {"log_depth", "log_scale"}
 
 
@@ -47,10 +60,11 @@ class DepthEstimator:
         self.network = OnnxModel(path, providers, self.config.threads)
         _check_network(self.network)
 
-    def step(self, image: AnyArray, camera: PinholeCamera) -> DepthResult:
+    def step(self, image: AnyArray, camera: PinholeCamera, floor: Floor | None = None) -> DepthResult:
         """Return the depth of an image (H, W, 3) RGB uint8. Raises ValueError where it does not fit the camera.
 
-        The camera's distortion plays no part here: depth is told for the pixels of the image as it is.
+        `floor` is the floor that the camera is known to be over, None where nothing is known of its height and tilt;
+        then the metres are a guess from what things look like. The camera's distortion plays no part here.
         """
         check_image(image)
         if image.shape[:2] != (camera.height, camera.width) or image.dtype != np.uint8:
@@ -58,7 +72,8 @@ class DepthEstimator:
             raise ValueError(f"image: expected {camera.width} x {camera.height} uint8 as its camera has it, got {got}")
         placement = place(camera)
         row = np.array([placement.principal_row_px], dtype=np.float32)
-        answer = self.network.run({"image": network_image(image, placement), "principal_row_px": row})
+        inputs = {"image": network_image(image, placement), "principal_row_px": row, **network_floor(floor, placement)}
+        answer = self.network.run(inputs)
         log_depth = image_from_network(answer["log_depth"][0, 0], placement)
         log_scale = image_from_network(answer["log_scale"][0, 0], placement)
         return self._metric(log_depth, log_scale, placement.depth_scale)
