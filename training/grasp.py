@@ -27,7 +27,7 @@ from axon_core.cameras import PinholeCamera
 from axon_core.inference import OnnxModel
 from axon_grasp import grasps as gr
 from axon_grasp.heightmap import CELLS, HeightMap, NothingSeen, centers_of, make_height_map, network_input, object_mask
-from axon_grasp.model import Answer, GraspNet
+from axon_grasp.model import GraspNet, patches_at
 from axon_sim import grasping
 from axon_sim.scenes import LabelRenderer
 from training.export import export_onnx
@@ -44,15 +44,15 @@ SHARD = 20  # scenes a file
 AIM_SIGMA_M, AIM_SIGMA_RAD = 0.002, 0.03  # of the arm, the camera's mount and the map together
 MOUNT_SIGMA_M, MOUNT_SIGMA_RAD = 0.0015, 0.0015
 COLUMNS = 6  # of a label: row, column, angle, held, thickness (NaN: not known), whether physics said so
-BATCH, RATE, WEIGHT_DECAY = 32, 3e-3, 1e-3
+BATCH, RATE, WEIGHT_DECAY = 128, 3e-3, 1e-3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenes", type=int, default=500, help="scenes with grasps at random (default: 500)")
-    parser.add_argument("--proposed", type=int, default=400, help="scenes with grasps of the network (default: 400)")
+    parser.add_argument("--scenes", type=int, default=640, help="scenes with grasps at random (default: 640)")
+    parser.add_argument("--proposed", type=int, default=240, help="scenes with grasps of the network (default: 240)")
     parser.add_argument("--validation", type=int, default=160, help="scenes to validate on (default: 160)")
-    parser.add_argument("--epochs", type=int, default=15, help="epochs of the first round (default: 15)")
-    parser.add_argument("--epochs-both", type=int, default=14, help="epochs over the labels of both (default: 14)")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of the first round (default: 4)")
+    parser.add_argument("--epochs-both", type=int, default=9, help="epochs over the labels of both (default: 9)")
     parser.add_argument("--workers", type=int, default=2, help="processes that make labels (default: 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default: 1)")
 
@@ -231,10 +231,35 @@ def _try(table: Any, pose: np.ndarray, opening_m: float, rng: np.random.Generato
 # Training
 
 
-def load(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
-    """Return maps (N, 2, CELLS, CELLS) float16 and labels (N, L, COLUMNS) of parts."""
+@dataclass(frozen=True)
+class Tried:
+    """Maps (N, 2, CELLS, CELLS) float16, labels (L, COLUMNS) and the map (L,) that each label belongs to."""
+
+    maps: torch.Tensor
+    labels: torch.Tensor
+    of_map: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def only(self, kept: torch.Tensor) -> Tried:
+        """Return some of the labels."""
+        return Tried(self.maps, self.labels[kept], self.of_map[kept])
+
+    def patches(self, rows: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Return what the network sees of some labels, a little off where a generator is given."""
+        place = self.labels[rows, :3]
+        if generator is not None:
+            place = place + torch.randn(place.shape, generator=generator) * torch.tensor([0.2, 0.2, 0.03])
+        return patches_at(self.maps[self.of_map[rows]].float(), *place.unbind(dim=1))
+
+
+def load(parts: list[Part]) -> Tried:
+    """Return all that was tried in some parts."""
     files = [np.load(file) for part in parts for file, _ in part.shards()]
-    return np.concatenate([f["maps"] for f in files]), np.concatenate([f["labels"] for f in files])
+    maps, labels = np.concatenate([f["maps"] for f in files]), np.concatenate([f["labels"] for f in files])
+    of_map, row = np.nonzero(~np.isnan(labels[..., 3]))
+    return Tried(torch.from_numpy(maps), torch.from_numpy(labels[of_map, row]), torch.from_numpy(of_map))
 
 
 class Trainer:
@@ -248,49 +273,44 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
 
-    def train(self, data: Any, validation: Any, begin: int, end: int) -> None:
+    def train(self, data: Tried, validation: Tried, begin: int, end: int) -> None:
         """Train what is left of the epochs of a round, over which the rate falls as half a cosine."""
         while self.epoch < end:
-            loss = self._pass_over(*data, (self.epoch - begin) / (end - begin), 1.0 / (end - begin))
+            loss = self._pass_over(data, (self.epoch - begin) / (end - begin), 1.0 / (end - begin))
             self.epoch += 1
             self.run.log(epoch=self.epoch, loss=loss, **self.evaluate(validation))
             self.run.save_checkpoint(
                 epoch=self.epoch, network=self.network.state_dict(), optimizer=self.optimizer.state_dict()
             )
 
-    def evaluate(self, data: Any) -> dict[str, float]:
+    def evaluate(self, data: Tried) -> dict[str, float]:
         """Return loss, accuracy and average precision over the physical labels, and the error of thickness."""
         self.network.eval()
-        logits, held, error = [], [], []
+        physical = data.only(data.labels[:, 5] > 0.5)
         with torch.no_grad():
-            for begin in range(0, len(data[0]), BATCH):
-                maps, labels = _batch(data[0][begin : begin + BATCH], data[1][begin : begin + BATCH])
-                quality, thickness, labels = _at_labels(*self._answer(maps), labels)
-                physical = labels[:, 5] > 0.5
-                logits.append(quality[physical])
-                held.append(labels[physical, 3])
-                known = ~torch.isnan(labels[:, 4])
-                error.append((thickness[known] - labels[known, 4]).abs())
-        return _scores(torch.cat(logits), torch.cat(held), torch.cat(error))
+            answers = [self._answer(physical.patches(rows)) for rows in torch.arange(len(physical)).split(BATCH)]
+        logits, thickness = (torch.cat(column) for column in zip(*answers, strict=True))
+        known = ~torch.isnan(physical.labels[:, 4])
+        return _scores(logits, physical.labels[:, 3], (thickness - physical.labels[:, 4])[known].abs())
 
-    def _pass_over(self, maps: np.ndarray, labels: np.ndarray, share: float, epoch_share: float) -> float:
+    def _pass_over(self, data: Tried, share: float, epoch_share: float) -> float:
         self.network.train()
-        rng = np.random.default_rng([self.run.seed, self.epoch])
-        order, losses = rng.permutation(len(maps)), []
+        generator = torch.Generator().manual_seed(1000 * self.run.seed + self.epoch)
+        order, losses = torch.randperm(len(data), generator=generator), []
         for begin in range(0, len(order) - BATCH + 1, BATCH):
             self._set_rate(share + epoch_share * begin / len(order))
-            chosen = order[begin : begin + BATCH]
-            batch = _batch(*augment(maps[chosen].astype(np.float32), labels[chosen].copy(), rng))
-            loss = grasp_loss(*_at_labels(*self._answer(batch[0]), batch[1]))
+            rows = order[begin : begin + BATCH]
+            answer = self._answer(augment(data.patches(rows, generator), generator))
+            loss = grasp_loss(*answer, data.labels[rows])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             losses.append(float(loss.detach()))
         return float(np.mean(losses))
 
-    def _answer(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _answer(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast("cpu", torch.bfloat16):
-            logits, thickness = self.network(maps)
+            logits, thickness = self.network.judge(patches.to(memory_format=torch.channels_last))
         return logits.float(), thickness.float()
 
     def _set_rate(self, share: float) -> None:
@@ -308,43 +328,13 @@ def grasp_loss(quality: torch.Tensor, thickness: torch.Tensor, labels: torch.Ten
     return judged + 0.1 * sized
 
 
-def augment(maps: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror at the plane of sight, turn a little about the vertical, shift; labels move with their maps."""
-    import cv2
-
-    for one, rows in zip(maps, labels, strict=True):
-        angle, shift = rng.uniform(-0.3, 0.3), rng.uniform(-6.0, 6.0, 2)
-        center, c, s = 0.5 * (CELLS - 1), np.cos(angle), np.sin(angle)
-        turn = np.array([[c, -s], [s, c]])
-        offset = np.array([center, center]) + shift - turn @ np.array([center, center])
-        for layer, kind in ((0, cv2.INTER_LINEAR), (1, cv2.INTER_NEAREST)):
-            one[layer] = cv2.warpAffine(one[layer], np.column_stack([turn, offset]), (CELLS, CELLS), flags=kind)
-        one[0] *= one[1]
-        rows[:, [1, 0]] = rows[:, [1, 0]] @ turn.T + offset
-        rows[:, 2] += angle
-        if rng.random() < 0.5:
-            one[:] = one[:, ::-1].copy()
-            rows[:, 0], rows[:, 2] = CELLS - 1 - rows[:, 0], -rows[:, 2]
-        one[0] += rng.normal(0.0, 0.01)  # the surface is known to a millimetre
-    return maps, labels
-
-
-def _batch(maps: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    tensor = torch.from_numpy(maps.astype(np.float32)).to(memory_format=torch.channels_last)
-    return tensor, torch.from_numpy(np.ascontiguousarray(labels, dtype=np.float32))
-
-
-def _at_labels(
-    quality: torch.Tensor, thickness: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the network's answers (K,) at the labels, and the labels (K, COLUMNS) that lie on the map."""
-    image = torch.arange(len(labels))[:, None].expand(labels.shape[:2])
-    row, column = labels[..., 0].round().long(), labels[..., 1].round().long()
-    turn = torch.remainder(labels[..., 2], torch.pi) / torch.pi * gr.ANGLES
-    bins = turn.floor().long().clamp(0, gr.ANGLES - 1)
-    kept = ~torch.isnan(labels[..., 3]) & (row >= 0) & (row < CELLS) & (column >= 0) & (column < CELLS)
-    place = image[kept], bins[kept], row[kept], column[kept]
-    return quality[place], thickness[place], labels[kept]
+def augment(patches: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror along and across the closing direction, for physics knows no left; move the surface by a millimetre."""
+    for axis in (2, 3):
+        mirrored = torch.rand(len(patches), 1, 1, 1, generator=generator) < 0.5
+        patches = torch.where(mirrored, patches.flip(axis), patches)
+    offset = 0.01 * torch.randn(len(patches), 1, 1, 1, generator=generator)
+    return torch.cat([patches[:, :1] + offset, patches[:, 1:]], dim=1)
 
 
 def _scores(logits: torch.Tensor, held: torch.Tensor, error_m: torch.Tensor) -> dict[str, float]:
@@ -368,13 +358,12 @@ def export(network: GraspNet, file: Path) -> None:
     maps = torch.zeros(1, 2, CELLS, CELLS)
     maps[:, 1] = 1.0
     maps[:, 0, 40:56, 40:56] = 0.8
-    export_onnx(Answer(network), {"maps": maps}, ["quality", "thickness_m"], file)
+    export_onnx(network, {"maps": maps}, ["quality", "thickness_m"], file)
 
 
-def describe(file: Path, scores: dict[str, float], data: Any) -> Trained:
+def describe(file: Path, scores: dict[str, float], data: Tried) -> Trained:
     """Return the network with its numbers and what they mean."""
-    labels = data[1][..., 5]
-    trials, maps = int((labels > 0.5).sum()), len(labels)
+    trials, maps = int((data.labels[:, 5] > 0.5).sum()), len(data.maps)
     return Trained(
         file=file,
         version=VERSION,
