@@ -64,7 +64,7 @@ def _is_in_space(path: str, topics: Mapping[str, str]) -> bool:
 
 def _pictures(topics: Mapping[str, str]) -> list[Any]:
     """Colour with the detections over it, and the depth images below, as tabs where there are several."""
-    images = sorted(_entity(path) for path, kind in topics.items() if kind in _IMAGES)
+    images = sorted({_entity(path) for path, kind in topics.items() if kind in _IMAGES}, key=_cameras_first)
     boxes = [f"/{path}" for path, kind in topics.items() if kind == "vision_msgs/msg/Detection2DArray"]
     color = [_picture(image, boxes) for image in images if "depth" not in image]
     depth = [_picture(image, []) for image in images if "depth" in image]
@@ -91,6 +91,10 @@ def _plots(topics: Mapping[str, str]) -> Any:
 def _words() -> Any:
     contents = ["/rosout/**", "/mission/status/message", "/diagnostics/message/**", "/sim/collisions/**"]
     return rrb.TextLogView(origin="/", contents=contents, name="What the nodes say")
+
+
+def _cameras_first(path: str) -> tuple[bool, str]:
+    return not path.startswith("camera"), path
 
 
 def _entity(path: str) -> str:
