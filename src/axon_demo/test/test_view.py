@@ -429,6 +429,24 @@ def test_a_bad_message_is_said_once_and_the_next_good_one_shown(scene: Scene) ->
     assert len(scene.said_to_us) == 1 and "/rob/scan" in scene.said_to_us[0] and "frame" in scene.said_to_us[0]
 
 
+@pytest.mark.parametrize(("now_s", "kind"), [(12.5, "duration[ns]"), (1.8e9, "timestamp[ns]")])
+def test_a_real_clock_shows_dates_and_a_simulated_one_seconds(now_s: float, kind: str, tmp_path: Path) -> None:
+    stream = rr.RecordingStream("test")
+    stream.save(tmp_path / "time.rrd")
+    scene, message = Scene(stream), scan([1.0])
+    scene.take("/scan", message.__msgtype__, now_s, serialized(message))
+    scene.close()
+    schemas = [chunk.to_record_batch().schema for chunk in rr.chunk.RrdReader(tmp_path / "time.rrd").stream()]
+    assert {str(schema.field("received").type) for schema in schemas if "received" in schema.names} == {kind}
+
+
+def test_messages_of_another_clock_are_refused_and_do_not_spoil_the_timeline(scene: Scene) -> None:
+    message = scan([1.0])
+    for now_s in (1.8e9, 12.5, 1.8e9 + 1.0):
+        scene.take("/rob/scan", message.__msgtype__, now_s, serialized(message))
+    assert scene.counts == {"scan": 2} and "clock" in scene.said_to_us[0]
+
+
 def test_heavy_messages_keep_to_their_rate(scene: Scene) -> None:
     message = image("mono8", np.zeros((4, 4), np.uint8))
     for number in range(20):
