@@ -474,6 +474,11 @@ def installed(tmp_path: Path) -> Path:
         "axon_sim": ["sim"],
         "axon_safety": ["safety"],
         "axon_planner": ["planner"],
+        "axon_slam": ["slam"],
+        "axon_detector": ["detector"],
+        "axon_depth": ["depth"],
+        "axon_grasp": ["grasp"],
+        "axon_mission": ["mission"],
         "axon_demo": ["recorder", "director"],
     }
     index = root / "share/ament_index/resource_index/packages"
@@ -496,6 +501,16 @@ OUR_FILES = sorted(path.name for path in (ROOT / "launch").glob("*.launch.yaml")
 @pytest.mark.parametrize("name", OUR_FILES)
 def test_our_files_can_be_run_with_their_defaults(name: str, installed: Path) -> None:
     assert plan_of(ROOT / "launch" / name, installed)
+
+
+def test_a_fetch_has_all_skills_and_the_executive_too(installed: Path) -> None:
+    arguments = {"fetch": "true", "object": "mug", "bring_to": "hall"}
+    plans = make_plan(ROOT / "launch/demo.launch.yaml", arguments, {"AMENT_PREFIX_PATH": str(installed)})
+    skills = ["slam", "detector", "depth", "grasp", "mission"]
+    assert [plan.label for plan in plans] == ["sim", "safety", "planner", *skills, "recorder", "director"]
+    assert all(plan.respawn for plan in plans if plan.label in skills)
+    director = next(describe(plan) for plan in plans if plan.label == "director")
+    assert "fetch:=mug" in director and "bring_to:=hall" in director
 
 
 def test_the_demo_is_sim_and_navigation_with_a_director_that_ends_it(installed: Path) -> None:
