@@ -369,9 +369,9 @@ def describe(file: Path, scores: dict[str, float], data: Tried) -> Trained:
         version=VERSION,
         task="planar grasps",
         description=(
-            "A U-Net over a height map of the table (96 x 96 cells of 4 mm, seen from the mast) that gives, for each "
-            "cell and each of 18 closing directions, the probability that the robot's two-finger gripper holds "
-            "after a lift, and the thickness that it closes on. Trained on "
+            "A small fully convolutional network, run over a height map of the table (96 x 96 cells of 4 mm, seen from "
+            "the mast) turned to each of 18 closing directions: for every cell the probability that the robot's "
+            "two-finger gripper holds after a lift, and the thickness that it closes on. Trained on "
             f"{trials:,} grasps tried in physics on {maps:,} maps."
         ),
         evaluation=(
