@@ -15,7 +15,7 @@ setup(
     zip_safe=True,
     maintainer="Axon maintainers",
     maintainer_email="maintainers@axon-robotics.org",
-    description="Costmap, A* and path tracker: plans and drives to a pose behind Nav2's action interfaces.",
+    description="Costmap, A*, path refiner and tracker: plans and drives to a pose behind Nav2's action interfaces.",
     license="Apache-2.0",
     entry_points={"console_scripts": ["planner_node = axon_planner.node:main"]},
 )

@@ -57,6 +57,9 @@ class PlannerConfig:
     )
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
+    refine: bool = param(True, "Let the refiner's network move the path, where that makes it better")
+    refiner_model: str = param("refiner", "Refiner: a shipped model's name, or an ONNX file", read_only=True)
+
     goal_tolerance_m: float = param(0.15, "Distance at which a goal is reached", unit="m", minimum=0.01, maximum=5.0)
     goal_yaw_tolerance_rad: float = param(
         0.15, "Heading error at which a goal is reached; 3.15 ignores it", unit="rad", minimum=0.02, maximum=3.15

@@ -24,6 +24,7 @@ from axon_core.motion import Twist2
 from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.planning import PlanResult
+from axon_planner.refiner import Verdict
 from axon_planner.runtime import Navigator, NavStatus, NavStep
 from axon_planner.search import SearchStatus
 from axon_ros.conversions import (
@@ -38,6 +39,7 @@ from axon_ros.conversions import (
     scan_from_msg,
     twist_to_msg,
 )
+from axon_ros.diagnostics import ModelInfo
 from axon_ros.endings import Endings
 from axon_ros.errors import BadInput, NoTransform
 from axon_ros.process import node_main
@@ -123,6 +125,7 @@ class PlannerNode(SkillNode):
     def on_load(self, config: PlannerConfig) -> None:
         self._navigator = Navigator(config)
         self._navigator.warm_up()
+        self._name_model()
 
     def on_start(self) -> None:
         self._pending: tuple[Any, Scan, str] | None = None
@@ -153,6 +156,23 @@ class PlannerNode(SkillNode):
 
     def on_config_change(self, config: PlannerConfig) -> None:
         self._navigator.reconfigure(config)
+        self._name_model()
+
+    def _name_model(self) -> None:
+        refiner = self._navigator.refiner
+        if refiner is not None:
+            self.model = ModelInfo(refiner.name, refiner.version, refiner.sha256, "cpu")
+
+    def status_values(self) -> dict[str, str]:
+        refiner = self._navigator.refiner if self._navigator is not None else None
+        if refiner is None or not self.config.refine:
+            return {"refined_paths": "off"}
+        counts = refiner.counts
+        kept = [f"{verdict.value} {n}" for verdict, n in counts.items() if n and verdict is not Verdict.REFINED]
+        return {
+            "refined_paths": f"{counts[Verdict.REFINED]} of {sum(counts.values())}",
+            "classical_paths": ", ".join(kept) or "none",
+        }
 
     # Inputs
 

@@ -10,8 +10,11 @@ import numpy as np
 
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
+from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchStatus, find_path
-from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut, with_headings
+from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
+
+__all__ = ["PathPlanner", "PlanResult", "path_length"]
 
 SPACING_M = 0.05
 # A robot may stand nearer to an obstacle than it would plan: within this distance it may leave through such cells.
@@ -21,7 +24,10 @@ ESCAPE_COST = 4.0
 
 @dataclass(frozen=True)
 class PlanResult:
-    """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres."""
+    """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
+
+    `refinement` says whether `path` is the refined one, or why it is not; None where nobody tried.
+    """
 
     status: SearchStatus
     path: np.ndarray
@@ -30,6 +36,7 @@ class PlanResult:
     expanded: int
     planning_s: float
     reason: str = ""
+    refinement: Verdict | None = None
 
     @property
     def found(self) -> bool:
@@ -37,16 +44,11 @@ class PlanResult:
         return self.status is SearchStatus.FOUND
 
 
-def path_length(path: np.ndarray) -> float:
-    """Length in metres of poses or points (N, 2+)."""
-    return float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum()) if len(path) else 0.0
-
-
 class PathPlanner:
-    """Plans on a costmap with a robot's footprint; holds no state of its own."""
+    """Plans on a costmap with a robot's footprint, and refines the path where there is a `refiner`."""
 
-    def __init__(self, config: PlannerConfig):
-        self.config = config
+    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None):
+        self.config, self.refiner = config, refiner
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -84,9 +86,12 @@ class PathPlanner:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
-        path = self._smooth(raw, cost, field, goal)
-        length_cost = found.cost * field.resolution_m
-        return PlanResult(found.status, path, raw, length_cost, found.expanded, time.perf_counter() - began_s)
+        corners = shortcut(raw, cost, field)
+        path, verdict = self._smooth(corners, field, start, goal), None
+        if self.refiner is not None:
+            path, verdict = self.refiner.refine(self.config, field, raw, corners, path)
+        planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
+        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
         """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""
@@ -97,10 +102,9 @@ class PathPlanner:
         hits = np.flatnonzero(field.distance_at(path[:, :2]) < self.config.footprint.inscribed_radius_m)
         return int(hits[0]) if len(hits) else None
 
-    def _smooth(self, raw: np.ndarray, cost: np.ndarray, field: Field, goal: np.ndarray) -> np.ndarray:
-        corners = shortcut(raw, cost, field)
+    def _smooth(self, corners: np.ndarray, field: Field, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
         band = elastic_band(resample(corners, SPACING_M), field, self.soft_m)
-        return with_headings(resample(band, SPACING_M), float(goal[2]))
+        return with_headings(resample(band, SPACING_M), last_yaw_rad=goal[2], first_yaw_rad=start[2])
 
     def _open_way_out(self, field: Field, cost: np.ndarray, cell: tuple[int, int]) -> None:
         """Where the base stands too near to an obstacle, let it leave over cells that are no nearer, at a high cost."""

@@ -18,6 +18,7 @@ from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
 from axon_planner.planning import PathPlanner, PlanResult, path_length
+from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
 from axon_planner.tracker import FollowStatus, PathFollower
 
@@ -85,13 +86,15 @@ class Navigator:
     A goal is a pose (`set_goal`, the navigator plans) or a path (`set_path`, the navigator only follows).
     """
 
-    def __init__(self, config: PlannerConfig | None = None):
+    def __init__(self, config: PlannerConfig | None = None, refiner: Refiner | None = None):
+        """`refiner`: by default `config.refiner_model`, loaded where `config.refine` asks for it (ModelError)."""
         self.config = config or PlannerConfig()
+        self.refiner = refiner
         self._forget_all()
 
     def _forget_all(self) -> None:
         self.costmap = Costmap(self.config)
-        self.planner = PathPlanner(self.config)
+        self.planner = self._make_planner(self.config)
         self.follower = PathFollower(self.config)
         self.plan: PlanResult | None = None
         self.path: np.ndarray | None = None
@@ -145,11 +148,16 @@ class Navigator:
 
     def reconfigure(self, config: PlannerConfig) -> None:
         """Take other parameters from the next step on; what is known and where it drives stays."""
+        self.planner = self._make_planner(config)
         self.config = self.costmap.config = config
-        self.planner = PathPlanner(config)
         self.follower = PathFollower(config)
         if self.path is not None:
             self._take(self.path)
+
+    def _make_planner(self, config: PlannerConfig) -> PathPlanner:
+        if config.refine and self.refiner is None:
+            self.refiner = Refiner.load(config.refiner_model)
+        return PathPlanner(config, self.refiner if config.refine else None)
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
@@ -175,6 +183,8 @@ class Navigator:
         self.set_goal(np.array([1.5, 0.0, 0.0]))
         for k in range(3):
             self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
+        if self.refiner is not None:
+            self.refiner.reset_counts()
         self.reset()
 
     def step(

@@ -31,13 +31,21 @@ def segment_cost(points: np.ndarray, cost: np.ndarray, field: Field) -> float:
     return float(_line_costs(points, cost, field.origin_m, field.resolution_m).sum())
 
 
-def resample(points: np.ndarray, spacing_m: float) -> np.ndarray:
-    """Points (K, 2) at equal spacing, at most `spacing_m`, along the line through `points` (N, 2), both ends kept."""
+def resample(points: np.ndarray, spacing_m: float, count: int | None = None) -> np.ndarray:
+    """Points (K, 2) at equal spacing along the line through `points` (N, 2), both ends kept.
+
+    K is `count`, or where that is not given as many as bring the spacing to `spacing_m` at most.
+    """
     points = np.asarray(points, dtype=np.float64)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    count = max(2, int(np.ceil(along[-1] / spacing_m - 1e-9)) + 1)
+    count = count or max(2, int(np.ceil(along[-1] / spacing_m - 1e-9)) + 1)
     at = np.linspace(0.0, along[-1], count)
     return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
+
+
+def path_length(path: np.ndarray) -> float:
+    """Length in metres of poses or points (N, 2+)."""
+    return float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum()) if len(path) else 0.0
 
 
 def elastic_band(points: np.ndarray, field: Field, comfort_m: float) -> np.ndarray:
@@ -47,11 +55,15 @@ def elastic_band(points: np.ndarray, field: Field, comfort_m: float) -> np.ndarr
     return band
 
 
-def with_headings(points: np.ndarray, last_yaw_rad: float | None = None) -> np.ndarray:
-    """Poses (N, 3) of points (N, 2) that look along the path; the last one looks along `last_yaw_rad` where given."""
+def with_headings(
+    points: np.ndarray, last_yaw_rad: float | None = None, first_yaw_rad: float | None = None
+) -> np.ndarray:
+    """Poses (N, 3) of points (N, 2) that look along the path; the first and the last as they are given, if so."""
     points = np.asarray(points, dtype=np.float64)
     tangent = np.gradient(points, axis=0) if len(points) > 1 else np.array([[1.0, 0.0]])
     yaw = np.arctan2(tangent[:, 1], tangent[:, 0])
+    if first_yaw_rad is not None:
+        yaw[0] = first_yaw_rad
     if last_yaw_rad is not None:
         yaw[-1] = last_yaw_rad
     return np.column_stack([points, yaw])

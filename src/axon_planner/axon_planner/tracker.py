@@ -20,11 +20,11 @@ from numba import njit
 from axon_core.geometry import wrap_angle
 from axon_core.motion import Twist2, limit_twist
 from axon_planner.config import PlannerConfig
-from axon_planner.costmap import Field, interpolate
+from axon_planner.costmap import Field
+from axon_planner.outline import Discs, disc_clearance
 from axon_planner.planning import path_length
 from axon_planner.smoothing import resample
 
-DISCS = 3
 COLLISION_COST = 100.0
 PURSUIT_SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the top speed
 PURSUIT_REACH_M = (0.25, 0.5)
@@ -49,24 +49,6 @@ class FollowStep:
     status: FollowStatus
     remaining_m: float
     clearance_m: float
-
-
-class Discs:
-    """A rectangle's cover by discs on its axis: `centers_m` (K,) along x of the base and one radius."""
-
-    def __init__(self, config: PlannerConfig, count: int = DISCS):
-        piece = config.footprint_length_m / count
-        self.centers_m = config.footprint_center_x_m + (np.arange(count) - 0.5 * (count - 1)) * piece
-        self.radius_m = math.hypot(0.5 * piece, 0.5 * config.footprint_width_m)
-
-    def clearance(self, field: Field, pose: np.ndarray) -> float:
-        """Distance in metres from the cover at a pose to the nearest obstacle, negative where they overlap."""
-        return float(
-            _clearance(
-                field.distance_m, field.origin_m[0], field.origin_m[1], field.resolution_m,
-                pose[0], pose[1], math.cos(pose[2]), math.sin(pose[2]), self.centers_m, self.radius_m,
-            )
-        )  # fmt: skip
 
 
 class PathFollower:
@@ -256,15 +238,6 @@ def _weights(config: PlannerConfig) -> np.ndarray:
     )  # fmt: skip
 
 
-@njit(cache=True, inline="always")
-def _clearance(distance, origin_x, origin_y, resolution, x, y, cos_yaw, sin_yaw, centers, radius):
-    nearest = 1e9
-    for c in centers:
-        d = interpolate(distance, origin_x, origin_y, resolution, x + c * cos_yaw, y + c * sin_yaw)
-        nearest = min(nearest, d)
-    return nearest - radius
-
-
 @njit(cache=True, fastmath=True)
 def _rollout(controls, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
     """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place."""
@@ -304,7 +277,7 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
         left = (last - i) * spacing - (dx * cos_path + dy * sin_path)
         if i == last:
             left = np.sqrt(near_sq)
-        clear = _clearance(distance, origin[0], origin[1], resolution, x, y, cos_yaw, sin_yaw, centers, radius)
+        clear = disc_clearance(distance, origin[0], origin[1], resolution, x, y, cos_yaw, sin_yaw, centers, radius)
         clear -= margin
         least = min(least, clear)
         if clear < 0.0:

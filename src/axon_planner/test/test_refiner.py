@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The refiner: what its cost and its checks promise, whatever the network says; and what the shipped network does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from playground import Playground, corridor
+from test_planning import CONFIG, GOAL, START, costmap_of, random_map
+
+from axon_core.geometry import se2_apply, se2_inverse
+from axon_core.inference import OnnxModel
+from axon_core.models import ModelError, find_model
+from axon_planner.config import PlannerConfig
+from axon_planner.outline import STEP_M, Discs, clearance_along, clearances
+from axon_planner.path_cost import cost_and_gradient, descend, make_reference, path_cost
+from axon_planner.planning import PathPlanner, path_length
+from axon_planner.refiner import CHANNELS, LONGEST, STRIP, Refiner, Verdict, sharpest_radpm
+from axon_planner.runtime import Navigator, NavStatus
+from axon_planner.smoothing import resample, shortcut, with_headings
+
+DISCS = Discs(CONFIG)
+POSTS = [[2.0, 0.3, 0.1], [3.5, -0.4, 0.1]]
+
+
+class Case:
+    """A random room with the search's path through it, its shortcuts and the classical path."""
+
+    def __init__(self, seed: int):
+        planner = PathPlanner(CONFIG)
+        costmap = costmap_of(random_map(seed))
+        plan = planner.plan(costmap, START, GOAL)
+        self.field = costmap.field()
+        self.raw, self.classical = plan.raw, plan.path
+        self.line = shortcut(plan.raw, planner.cost_of(self.field), self.field)
+        self.reference = make_reference(self.line)
+
+    def refined_by(self, network) -> tuple[np.ndarray, Verdict]:
+        return Refiner(network).refine(CONFIG, self.field, self.raw, self.line, self.classical)
+
+
+def answer(offsets):
+    """A network that answers with `offsets(n)` metres for n points."""
+    return lambda seen: np.asarray(offsets(seen.shape[2]), dtype=np.float32)[None]
+
+
+# The cost
+
+
+def test_gradient_of_the_cost_is_its_numerical_derivative():
+    case, rng = Case(3), np.random.default_rng(0)
+    points = case.reference.curve(0.05 * rng.standard_normal(len(case.reference.points)))
+    _, gradient = cost_and_gradient(points, case.field, DISCS, 0.1)
+    for i, k in zip(rng.integers(0, len(points), 40), rng.integers(0, 2, 40), strict=True):
+        nudge = np.zeros_like(points)
+        nudge[i, k] = 1e-6
+        ahead, behind = (path_cost(points + s * nudge, case.field, DISCS, 0.1) for s in (1.0, -1.0))
+        assert (ahead - behind) / 2e-6 == pytest.approx(gradient[i, k], abs=1e-4)
+
+
+def test_a_straight_path_in_the_open_costs_its_length_and_a_bent_one_more():
+    field = costmap_of(np.zeros((200, 200))).field()
+    straight = np.stack([np.linspace(-2.0, 2.0, 41), np.zeros(41)], axis=1)
+    assert path_cost(straight, field, DISCS) == pytest.approx(4.0)
+    bent = straight + np.stack([np.zeros(41), 0.1 * np.sin(np.linspace(0, np.pi, 41))], axis=1)
+    assert path_cost(bent, field, DISCS) > path_length(bent)
+
+
+def test_curves_keep_their_ends_and_straight_lines():
+    reference = make_reference(np.array([[0.0, 0.0], [3.0, 1.0]]))
+    assert reference.curve(np.zeros(len(reference.points))) == pytest.approx(reference.points)
+    moved = reference.curve(0.3 * reference.ramp)
+    assert moved[[0, -1]] == pytest.approx(np.array([[0.0, 0.0], [3.0, 1.0]]))
+    middle = moved[len(moved) // 2] - reference.points[len(moved) // 2]
+    assert middle == pytest.approx(0.3 * np.array([-1.0, 3.0]) / np.sqrt(10.0), abs=1e-6), "to the left"
+
+
+def test_descent_lowers_the_cost():
+    for seed in range(4):
+        case = Case(seed)
+        offsets = descend(case.reference, case.field, DISCS)
+        curves = [case.reference.curve(o) for o in (offsets, np.zeros_like(offsets))]
+        before, after = (path_cost(curve, case.field, DISCS, 0.1) for curve in reversed(curves))
+        assert after < before
+
+
+# The check against the footprint
+
+
+def slow_clearance(case: Case, poses: np.ndarray) -> float:
+    """By the footprint's own polygon and every occupied cell."""
+    occupied = case.field.centers_of(np.argwhere(case.field.distance_m == 0.0))
+    nearest = np.inf
+    for pose in poses:
+        near = occupied[np.abs(occupied - pose[:2]).max(axis=1) < 1.2]
+        nearest = min(nearest, CONFIG.footprint.distance_to(se2_apply(se2_inverse(pose), near)).min(initial=0.9))
+    return nearest
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clearance_along_a_path_is_that_of_the_rectangle_between_the_poses_too(seed):
+    case, rng = Case(seed), np.random.default_rng(seed)
+    coarse = np.column_stack([rng.uniform(-2.5, 2.5, (4, 2)), rng.uniform(-3.0, 3.0, 4)])
+    yaw = np.unwrap(coarse[:, 2])
+    f = np.linspace(0.0, 3.0, 400)
+    dense = np.column_stack([np.interp(f, range(4), column) for column in (coarse[:, 0], coarse[:, 1], yaw)])
+    truth = slow_clearance(case, dense)
+    found = clearance_along(CONFIG, case.field, coarse)
+    assert truth - 1.1 * STEP_M <= found <= truth + 1e-9
+    single = np.minimum([slow_clearance(case, pose[None]) for pose in dense[::40]], 0.5)
+    assert clearances(CONFIG, case.field, dense[::40]) == pytest.approx(single, abs=1e-5)
+
+
+# Networks that answer anything
+
+
+HOSTILE = {
+    "nan": (answer(lambda n: np.full(n, np.nan)), {Verdict.SENSELESS}),
+    "one infinite": (answer(lambda n: np.where(np.arange(n) == 5, np.inf, 0.0)), {Verdict.SENSELESS}),
+    "too few": (answer(lambda n: np.zeros(n - 1)), {Verdict.SENSELESS}),
+    "no numbers": (lambda seen: np.zeros((0,)), {Verdict.SENSELESS}),
+    "zigzag": (answer(lambda n: 0.5 * np.where(np.arange(n) // 4 % 2, 1.0, -1.0)), {Verdict.LONG}),
+    "a detour": (answer(lambda n: np.full(n, 0.5)), {Verdict.UNSAFE, Verdict.COSTLY, Verdict.CURVED, Verdict.LONG}),
+    "a mile away": (answer(lambda n: np.full(n, -1e9)), {Verdict.UNSAFE, Verdict.COSTLY, Verdict.CURVED, Verdict.LONG}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_network_says_the_classical_path_is_there_with_the_reason(name, seed):
+    network, reasons = HOSTILE[name]
+    case = Case(seed)
+    path, verdict = case.refined_by(network)
+    assert path is case.classical and verdict in reasons
+
+
+def test_a_path_through_a_wall_is_refused():
+    data = np.zeros((200, 200))
+    data[100, 60:140] = 100  # along the way, 0.4 m to its right
+    planner, costmap = PathPlanner(CONFIG), costmap_of(data)
+    start, goal = np.array([-3.0, 0.42, 0.0]), np.array([3.0, 0.42, 0.0])
+    plan = planner.plan(costmap, start, goal)
+    refiner = Refiner(answer(lambda n: -0.4 * np.sin(np.linspace(0.0, np.pi, n))))
+    path, verdict = refiner.refine(CONFIG, costmap.field(), plan.raw, np.array([start[:2], goal[:2]]), plan.path)
+    assert path is plan.path and verdict is Verdict.UNSAFE and refiner.counts[Verdict.UNSAFE] == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_accepted_path_is_better_and_never_longer_than_allowed_nor_less_safe(seed):
+    case, rng = Case(seed), np.random.default_rng(seed)
+    best = descend(case.reference, case.field, DISCS)
+    for noise in (0.0, 0.03, 0.1):
+        wrong = resample(noise * rng.standard_normal((8, 2)), 1.0, len(best))[:, 0]
+        path, verdict = case.refined_by(answer(lambda n, wrong=wrong: best + wrong))
+        if verdict is not Verdict.REFINED:
+            assert path is case.classical
+            continue
+        assert path[0] == pytest.approx(START) and path[-1] == pytest.approx(GOAL)
+        straight = np.linalg.norm(GOAL[:2] - START[:2])
+        assert straight - 1e-9 <= path_length(path) <= LONGEST * path_length(case.raw)
+        room, before = (slow_clearance(case, resampled(p)) for p in (path, case.classical))
+        assert room >= min(before, CONFIG.near_clearance_m) - STEP_M and room > CONFIG.safety_margin_m
+        assert sharpest_radpm(path) <= max(sharpest_radpm(case.classical), CONFIG.max_turn_radps / CONFIG.max_speed_mps)
+        costs = [path_cost(resample(p[:, :2], 0.1), case.field, DISCS) for p in (path, case.classical)]
+        assert costs[0] < costs[1]
+
+
+def resampled(path: np.ndarray) -> np.ndarray:
+    return with_headings(resample(path[:, :2], 0.02))
+
+
+def test_next_to_the_goal_there_is_nothing_to_refine():
+    case = Case(0)
+    line = np.array([[0.0, 0.0], [0.3, 0.0]])
+    classical = with_headings(resample(line, 0.05))
+    called = []
+    path, verdict = Refiner(called.append).refine(CONFIG, case.field, line, line, classical)
+    assert path is classical and verdict is Verdict.SHORT and not called
+
+
+# The planner and the navigator with one
+
+
+@pytest.mark.parametrize("name", ["nan", "a mile away"])
+def test_a_drive_with_a_hostile_network_reaches_its_goal_and_says_why(name):
+    config = PlannerConfig(max_speed_mps=1.0, refine=True)
+    driver = Navigator(config, Refiner(HOSTILE[name][0]))
+    driver.set_goal(np.array([5.0, 0.0, 0.0]))
+    assert Playground(config, POSTS, corridor()).drive(driver).status is NavStatus.REACHED
+    counts = driver.refiner.counts
+    assert counts[Verdict.REFINED] == 0 and sum(counts[reason] for reason in HOSTILE[name][1]) > 5
+    assert driver.plan.refinement in {*HOSTILE[name][1], Verdict.SHORT}
+
+
+def test_it_is_asked_only_where_the_parameter_says_so():
+    asked = []
+    refiner = Refiner(lambda seen: asked.append(1) or np.zeros((1, seen.shape[2]), np.float32))
+    driver = Navigator(PlannerConfig(refine=False), refiner)
+    driver.warm_up()
+    assert not asked and driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0])).refinement is None
+    driver.reconfigure(PlannerConfig(refine=True))
+    assert driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0])).refinement is not None and asked
+
+
+def test_a_model_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ModelError, match="no-such"):
+        Navigator(PlannerConfig(refine=True, refiner_model="no-such.onnx"))
+    driver = Navigator(PlannerConfig(refine=False, refiner_model="no-such.onnx"))
+    with pytest.raises(ModelError, match="no-such"):
+        driver.reconfigure(PlannerConfig(refine=True, refiner_model="no-such.onnx"))
+    assert not driver.config.refine, "what was refused is not taken"
+
+
+# The shipped network
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Refiner:
+    return Refiner.load("refiner")
+
+
+def test_the_network_mirrors_with_the_scene_and_keeps_the_ends():
+    onnx = OnnxModel(find_model("refiner").path, threads=1, dynamic_size=32)
+    rng = np.random.default_rng(1)
+    seen = rng.uniform(-0.5, 1.5, (1, CHANNELS, 70)).astype(np.float32)
+    seen[0, -1, [0, -1]] = 0.0
+    mirrored = seen.copy()
+    mirrored[:, :STRIP] = seen[:, STRIP - 1 :: -1]
+    mirrored[:, STRIP] *= -1.0
+    offsets, opposite = (onnx.run({"features": x})["offsets"][0] for x in (seen, mirrored))
+    assert offsets == pytest.approx(-opposite, abs=1e-5)
+    assert offsets[0] == offsets[-1] == 0.0 and np.abs(offsets).max() > 0.01
+
+
+def test_the_network_costs_less_than_the_elastic_band_on_most_paths(shipped):
+    saved = []
+    for seed in range(12):
+        case = Case(seed)
+        curve = shipped.propose(CONFIG, case.field, case.line)
+        costs = [path_cost(resample(p[:, :2], 0.1), case.field, DISCS) for p in (curve, case.classical)]
+        saved.append(costs[1] - costs[0])
+        case_path, verdict = shipped.refine(CONFIG, case.field, case.raw, case.line, case.classical)
+        assert (verdict is Verdict.REFINED) == (case_path is not case.classical)
+    assert np.mean(saved) > 0.0 and np.mean(np.array(saved) > 0.0) > 0.5
+
+
+def test_a_refined_drive_reaches_its_goal(shipped):
+    config = PlannerConfig(max_speed_mps=1.0, refine=True)
+    driver = Navigator(config, shipped)
+    driver.set_goal(np.array([5.0, 0.0, 0.0]))
+    assert Playground(config, POSTS, corridor()).drive(driver).status is NavStatus.REACHED
+    assert shipped.counts[Verdict.REFINED] > 0
