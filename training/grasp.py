@@ -12,6 +12,7 @@ Seeds of objects and scenes: training from 1,000,000 on, validation 500,000 to 9
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -316,7 +317,7 @@ class Trainer:
     def _set_rate(self, share: float) -> None:
         warm = min(1.0, (share + 0.002) / 0.04)
         for group in self.optimizer.param_groups:
-            group["lr"] = RATE * warm * (0.5 + 0.5 * np.cos(np.pi * share)) + 1e-5
+            group["lr"] = RATE * warm * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-5
 
 
 def grasp_loss(quality: torch.Tensor, thickness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
