@@ -40,7 +40,7 @@ class Stand:
 
 
 def reach_distance_m(height_m: float, config: MissionConfig) -> float:
-    """Return how far from base_link an object at a height may lie for a hand that comes from above.
+    """Return how far from base_link fingertips may be at a height, the hand coming from above.
 
     The wrist is then `tool_length_m` above it, and within `reach_m` of the shoulder (Pythagoras). 0 where it is too
     high or too low.
@@ -55,17 +55,18 @@ def tilt_to(distance_m: float, height_m: float, config: MissionConfig) -> float:
     return float(np.arctan2(config.camera_height_m - height_m, max(distance_m - config.camera_x_m, 0.05)))
 
 
-def stands(target_m: FloatArray, map_T_base: FloatArray, obstacles_m: FloatArray, config: MissionConfig) -> list[Stand]:
-    """Return where the robot can stand to pick what lies at `target_m` (3,), best first, each from another side.
+def stands(
+    target_m: FloatArray, reach_m: float, map_T_base: FloatArray, obstacles_m: FloatArray, config: MissionConfig
+) -> list[Stand]:
+    """Return where the robot can stand to pick what lies at `target_m` (2,), best first, each from another side.
 
-    It faces the object, within reach, its footprint clear of all `obstacles_m` (N, 2) all the straight way.
+    It faces the object, within `reach_m`, its footprint clear of all `obstacles_m` (N, 2) all the straight way.
     Near to where the robot is, near to `stand_distance_m` and far from obstacles is better.
     """
-    farthest_m = reach_distance_m(float(target_m[2]), config)
     nearest_m = 0.5 * config.footprint_length_m + _NEAREST_AHEAD_M
     found = []
     for side_rad in np.linspace(-np.pi, np.pi, _SIDES, endpoint=False):
-        for distance_m in np.arange(nearest_m, farthest_m + 1e-9, _DISTANCE_STEP_M):
+        for distance_m in np.arange(nearest_m, reach_m + 1e-9, _DISTANCE_STEP_M):
             pose = _facing(target_m, side_rad, distance_m)
             run_up = _facing(target_m, side_rad, distance_m + config.run_up_m)
             clearance_m = _clearance_m(pose, run_up, obstacles_m, config)
@@ -110,7 +111,7 @@ def turned(map_T_base: FloatArray, turn_rad: float) -> FloatArray:
 def _facing(target_m: FloatArray, side_rad: float, distance_m: float) -> FloatArray:
     """The pose on a side of the target that looks at it."""
     offset = distance_m * np.array([np.cos(side_rad), np.sin(side_rad)])
-    return np.array([*(target_m[:2] + offset), float(wrap_angle(side_rad + np.pi))])
+    return np.array([*(target_m + offset), float(wrap_angle(side_rad + np.pi))])
 
 
 def _clearance_m(pose: FloatArray, run_up: FloatArray, obstacles_m: FloatArray, config: MissionConfig) -> float:

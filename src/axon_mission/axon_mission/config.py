@@ -104,7 +104,7 @@ class MissionConfig:
     pick_attempts: int = param(3, "How often an object is approached and picked", minimum=1, maximum=20)
     timeout_s: float = param(600.0, "Longest time for a fetch", unit="s", minimum=1.0, maximum=86400.0)
     startup_timeout_s: float = param(
-        10.0, "Longest wait for the other nodes when a goal comes", unit="s", minimum=0.1, maximum=600.0
+        30.0, "Longest wait for the other nodes when a goal comes", unit="s", minimum=0.1, maximum=600.0
     )
     silence_timeout_s: float = param(
         5.0, "Silence of a driving planner after which its goal is given up", unit="s", minimum=0.5, maximum=60.0

@@ -67,7 +67,11 @@ class Caller:
     @property
     def missing(self) -> str:
         """What to do where nobody serves the action, empty where somebody does."""
-        return "" if self._client.server_is_ready() else f"no action server '{self._name}': start {self._provider}"
+        return (
+            ""
+            if self._client.server_is_ready()
+            else f"no action server '{self._name}': start {self._provider}, or see why it is not active"
+        )
 
     def start(self, goal: Any) -> Job:
         """Send a goal; one that is still out is not looked at any more."""
@@ -237,7 +241,7 @@ class MissionNode(SkillNode):
         self._skills = RosSkills(self)
         self._mission = Mission(self.config, self._skills)
         self._said: Report | None = None
-        self._pending: tuple[Any, list[tuple[str, float, FloatArray]]] | None = None
+        self._pending: tuple[Any, list[Guess]] | None = None
         self._status = self.output(DiagnosticStatus, "mission/status", LATCHED)
         self.input(Detection3DArray, "detections_3d", self._on_detections, SENSOR, timeout_s=DETECTIONS_TIMEOUT_S)
         self.action(Fetch, "fetch", self._endings.execute, accepted=self._accept)
@@ -338,21 +342,32 @@ class MissionNode(SkillNode):
         except NoTransform:  # which is watched, and said, where transforms are looked up
             return
         self._pending = None
-        for class_id, score, place in guesses:
-            place_m = apply_transform(map_T_camera, place[None])[0]
-            self._mission.observe(Sighting(stamp_seconds(head.stamp), class_id, score, place_m))
+        for guess in guesses:
+            place_m = apply_transform(map_T_camera, guess.place_m[None])[0]
+            height_m = float(np.abs(map_T_camera[2, :3]) @ guess.size_m)  # of the box that stands upright around it
+            self._mission.observe(Sighting(stamp_seconds(head.stamp), guess.class_id, guess.score, place_m, height_m))
 
 
-def _best_guess(detection: Detection3D) -> tuple[str, float, FloatArray] | None:
-    """Class, score and place (3,) of a detection, None where it has no class. Raises BadInput where it is nowhere."""
+@dataclass(frozen=True)
+class Guess:
+    """What a detection most likely is, with its box: middle (3,) and edges (3,) in the camera's frame, m."""
+
+    class_id: str
+    score: float
+    place_m: FloatArray
+    size_m: FloatArray
+
+
+def _best_guess(detection: Detection3D) -> Guess | None:
+    """The best hypothesis of a detection, None where it has none. Raises BadInput where it is nowhere."""
     if not detection.results:
         return None
     guess = max((result.hypothesis for result in detection.results), key=lambda one: one.score)
-    center = detection.bbox.center.position
-    place = np.array([center.x, center.y, center.z])
-    if not np.isfinite(place).all() or not math.isfinite(guess.score):
-        raise BadInput(f"a {guess.class_id!r} with score {guess.score} at {place.tolist()}")
-    return guess.class_id, guess.score, place
+    center, edges = detection.bbox.center.position, detection.bbox.size
+    place, size = (np.array([of.x, of.y, of.z]) for of in (center, edges))
+    if not np.isfinite([*place, *size, guess.score]).all():
+        raise BadInput(f"a {guess.class_id!r} with score {guess.score} at {place.tolist()}, {size.tolist()} m large")
+    return Guess(guess.class_id, guess.score, place, size)
 
 
 def _trajectory(names: tuple[str, ...], positions: tuple[float, ...], seconds: float) -> FollowJointTrajectory.Goal:

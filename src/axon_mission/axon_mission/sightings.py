@@ -18,19 +18,21 @@ _MOST = 500
 
 @dataclass(frozen=True)
 class Sighting:
-    """One detection: when, what, how sure, and where in the map (3,) in m."""
+    """One detection: when, what, how sure, where its middle is in the map (3,) in m, and how high it is."""
 
     time_s: float
     class_id: str
     score: float
     place_m: FloatArray
+    height_m: float = 0.0
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A thing: the mean place (3,) of its sightings, how many there are, and the sum of their scores."""
+    """A thing: the mean place (3,) of its sightings' middles, its top, how many there are, the sum of their scores."""
 
     place_m: FloatArray
+    top_m: float
     count: int
     weight: float
 
@@ -81,5 +83,7 @@ class Sightings:
         weight = sum(one.score for one in own)
         if len(own) < self.config.sightings or weight < self.config.vote_share * sum(one.score for one in near):
             return None
-        place = np.average([one.place_m for one in own], axis=0, weights=[one.score for one in own])
-        return Spot(place, len(own), weight)
+        scores = [one.score for one in own]
+        place = np.average([one.place_m for one in own], axis=0, weights=scores)
+        height_m = float(np.average([one.height_m for one in own], weights=scores))
+        return Spot(place, float(place[2]) + 0.5 * height_m, len(own), weight)

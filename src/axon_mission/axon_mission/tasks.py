@@ -37,13 +37,15 @@ _BACK_OFF_MPS = -0.12
 
 @dataclass
 class Fetch:
-    """What one fetch knows: its goal, where the object is, how wide the gripper was when it took it."""
+    """What one fetch knows: its goal, where the object is and from how far it is reached, how wide the gripper took it."""
 
     class_id: str
     config: MissionConfig
     skills: Skills
     sightings: Sightings
     target_m: FloatArray | None = None
+    reach_m: float = 0.0
+    approaches: int = 0
     held_width_m: float | None = None
     failures: list[tuple[str, Failure]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
@@ -98,8 +100,8 @@ def look_again(fetch: Fetch) -> Steps:
 def approach(fetch: Fetch) -> Steps:
     """Drive to where the arm reaches the object: to the beginning of a straight way first, then along it, slowly."""
     assert fetch.target_m is not None
-    target = fetch.target_m
-    choices = _choose_stands(fetch, target)
+    choices = _choose_stands(fetch, fetch.target_m)
+    fetch.approaches += 1
     for number, stand in enumerate(choices, 1):
         try:
             yield from fetch.skills.look(fetch.config.drive_tilt_rad).wait(Code.MISSING_SKILL)
@@ -162,7 +164,7 @@ def _watch(fetch: Fetch, seconds: float, since_s: float = -np.inf, near: bool = 
         yield
     if spot is None:
         return False
-    fetch.target_m = spot.place_m
+    fetch.target_m, fetch.reach_m = spot.place_m, reach_distance_m(spot.top_m, fetch.config)
     x, y, z = spot.place_m
     fetch.said = f"{fetch.class_id} at x {x:.2f}, y {y:.2f}, z {z:.2f} m, seen {spot.count} times"
     return True
@@ -176,18 +178,19 @@ def _look_at_target(fetch: Fetch) -> Steps:
 
 
 def _choose_stands(fetch: Fetch, target_m: FloatArray) -> list[Stand]:
-    config = fetch.config
-    reach_m = reach_distance_m(float(target_m[2]), config)
+    """The stands to try, best first; each time that the object is approached again another one comes first."""
+    config, reach_m = fetch.config, fetch.reach_m
     if reach_m == 0.0:
         raise Failure(Code.NOT_PICKED, f"at a height of {target_m[2]:.2f} m it is out of the arm's reach")
     radius_m = reach_m + config.run_up_m + config.footprint.circumscribed_radius_m + 0.3
     obstacles_m = fetch.skills.obstacles_near(target_m[:2], radius_m)
-    found = stands(target_m, fetch.skills.base_pose(), obstacles_m, config)
+    found = stands(target_m[:2], reach_m, fetch.skills.base_pose(), obstacles_m, config)[: config.stand_attempts]
     if not found:
         raise Failure(
-            Code.NOT_PICKED, f"no free place to stand within the arm's reach of {reach_m:.2f} m at its height"
+            Code.NOT_PICKED, f"no free place to stand within the arm's reach of {reach_m:.2f} m for its height"
         )
-    return found[: config.stand_attempts]
+    first = fetch.approaches % len(found)
+    return found[first:] + found[:first]
 
 
 def _come_near(fetch: Fetch, stand: Stand) -> Steps:
@@ -212,11 +215,9 @@ def _come_near(fetch: Fetch, stand: Stand) -> Steps:
 
 
 def _check_reach(fetch: Fetch, distance_m: float) -> None:
-    assert fetch.target_m is not None
-    reach_m = reach_distance_m(float(fetch.target_m[2]), fetch.config)
-    if distance_m > reach_m:
+    if distance_m > fetch.reach_m:
         raise Failure(
-            Code.NOT_PICKED, f"the base comes no nearer than {distance_m:.2f} m, the arm reaches {reach_m:.2f} m"
+            Code.NOT_PICKED, f"the base comes no nearer than {distance_m:.2f} m, the arm reaches {fetch.reach_m:.2f} m"
         )
 
 

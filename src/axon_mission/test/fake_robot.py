@@ -32,6 +32,7 @@ class FakeRobot:
     time_s: float = 100.0
     width_m: float = 0.08
     wall_x_m: float = np.inf
+    tall_m: float = 0.1
     calls: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     hangs: set[str] = field(default_factory=set)
@@ -90,7 +91,7 @@ class FakeRobot:
     def sightings(self) -> list[Sighting]:
         """What the detector says in this tick."""
         return [
-            Sighting(self.time_s, name.split("_")[0], 0.9, place)
+            Sighting(self.time_s, name.split("_")[0], 0.9, place, self.tall_m)
             for name, place in self.things.items()
             if np.linalg.norm(place[:2] - self.pose[:2]) < SEES_M
         ]

@@ -14,6 +14,7 @@ CONFIG = MissionConfig()
 TARGET = np.array([2.0, 0.0, 0.5])
 HERE = np.array([0.0, 0.0, 0.0])
 NOTHING = np.empty((0, 2))
+REACH_M = reach_distance_m(0.5, CONFIG)
 
 
 def table(x_m=(1.86, 2.6), y_m=(-0.6, 0.6)):
@@ -25,12 +26,12 @@ def table(x_m=(1.86, 2.6), y_m=(-0.6, 0.6)):
 
 
 def test_every_stand_faces_the_object_within_reach_and_clear_of_the_table():
-    found = stands(TARGET, HERE, table(), CONFIG)
+    found = stands(TARGET[:2], REACH_M, HERE, table(), CONFIG)
     assert found
     for stand in found:
         ahead = point_in_base(stand.pose, TARGET)
         assert ahead == pytest.approx([stand.distance_m, 0.0], abs=1e-9)
-        assert stand.distance_m <= reach_distance_m(TARGET[2], CONFIG) + 1e-9
+        assert stand.distance_m <= REACH_M + 1e-9
         for pose in (stand.pose, stand.run_up):
             points = se2_apply(se2_inverse(pose), table())
             assert CONFIG.footprint.distance_to(points).min() >= CONFIG.stand_clearance_m
@@ -40,28 +41,29 @@ def test_every_stand_faces_the_object_within_reach_and_clear_of_the_table():
 def test_the_side_where_the_robot_is_comes_first():
     for yaw in np.linspace(-3.0, 3.0, 7):
         here = TARGET[:2] + 1.5 * np.array([np.cos(yaw), np.sin(yaw)])
-        best = stands(TARGET, np.array([*here, 0.0]), NOTHING, CONFIG)[0]
+        best = stands(TARGET[:2], REACH_M, np.array([*here, 0.0]), NOTHING, CONFIG)[0]
         side = np.arctan2(*(best.pose[:2] - TARGET[:2])[::-1])
         assert abs(wrap_angle(side - yaw)) < 0.5
 
 
 def test_the_other_stands_are_at_other_sides():
-    poses = [stand.pose[2] for stand in stands(TARGET, HERE, NOTHING, CONFIG)]
+    poses = [stand.pose[2] for stand in stands(TARGET[:2], REACH_M, HERE, NOTHING, CONFIG)]
     gaps = [abs(wrap_angle(a - b)) for i, a in enumerate(poses) for b in poses[:i]]
     assert min(gaps) > 0.5
 
 
 def test_turning_the_world_turns_the_stands():
     move = np.array([1.0, -2.0, 2.0 * np.pi / 36 * 7])  # a whole number of the sides that are tried
-    found = stands(TARGET, HERE, table(), CONFIG)[0]
-    moved_target = np.array([*se2_apply(move, TARGET[None, :2])[0], TARGET[2]])
-    moved = stands(moved_target, se2_compose(move, HERE), se2_apply(move, table()), CONFIG)[0]
+    found = stands(TARGET[:2], REACH_M, HERE, table(), CONFIG)[0]
+    moved_target = se2_apply(move, TARGET[None, :2])[0]
+    moved = stands(moved_target, REACH_M, se2_compose(move, HERE), se2_apply(move, table()), CONFIG)[0]
     assert moved.pose == pytest.approx(se2_compose(move, found.pose), abs=1e-6)
 
 
 def test_no_stand_where_the_object_is_too_deep_in_the_table_or_too_high():
-    assert stands(np.array([2.2, 0.0, 0.75]), HERE, table((1.7, 2.7), (-0.6, 0.6)), CONFIG) == []
-    assert stands(np.array([2.0, 0.0, 1.3]), HERE, NOTHING, CONFIG) == []
+    deep = table((1.7, 2.7), (-0.6, 0.6))
+    assert stands(np.array([2.2, 0.0]), reach_distance_m(0.75, CONFIG), HERE, deep, CONFIG) == []
+    assert stands(np.array([2.0, 0.0]), reach_distance_m(1.3, CONFIG), HERE, NOTHING, CONFIG) == []
 
 
 def test_reach_is_pythagoras():
@@ -90,5 +92,5 @@ def test_creeping_ends_before_the_object_and_facing_it(start):
 
 
 def test_a_longer_run_up_begins_farther_away():
-    found = stands(TARGET, HERE, NOTHING, replace(CONFIG, run_up_m=0.4))[0]
+    found = stands(TARGET[:2], REACH_M, HERE, NOTHING, replace(CONFIG, run_up_m=0.4))[0]
     assert np.linalg.norm(found.run_up[:2] - TARGET[:2]) == pytest.approx(found.distance_m + 0.4)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fake_robot import CONFIG, FakeRobot, play
 
+from axon_mission.approach import reach_distance_m
 from axon_mission.runtime import Mission
 from axon_mission.skills import Code, Failure, JobState
 
@@ -70,6 +71,25 @@ def test_a_failed_pick_is_repeated_from_a_new_approach():
     assert report.code is Code.NONE
     assert report.done.count("approach mug") == 3 and report.done.count("pick mug") == 1
     assert robot.calls.count("fold") == 2  # after each pick that failed
+
+
+def test_each_new_approach_begins_at_another_side():
+    robot = FakeRobot(things={"mug": MUG_ON_TABLE}, pick_failures=["slipped", "slipped"])
+    stood = []
+
+    def note(report):
+        if report.task == "pick mug":
+            stood.append(robot.pose[2])
+
+    assert play(begun(robot, places=("table",), bring_to="", pick_attempts=3), robot, watch=note).code is Code.NONE
+    assert max(stood) - min(stood) > 0.4
+
+
+def test_a_taller_object_is_approached_nearer():
+    assert reach_distance_m(0.9, CONFIG) < reach_distance_m(0.6, CONFIG)
+    robot = FakeRobot(things={"mug": MUG_ON_TABLE}, tall_m=1.6)
+    report = play(begun(robot, places=("table",)), robot)
+    assert report.code is Code.NOT_PICKED and "out of the arm's reach" in report.reason
 
 
 def test_picks_that_all_fail_are_not_picked_with_each_reason_once():
