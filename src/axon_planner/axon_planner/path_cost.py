@@ -52,14 +52,14 @@ class Reference:
 
     def curve(self, offsets_m: np.ndarray) -> np.ndarray:
         """The path (N, 2) for offsets (N,)."""
-        return smoother(len(self.points)) @ (self.points + offsets_m[:, None] * self.normals)
+        return smooth(self.points + offsets_m[:, None] * self.normals)
 
 
 def make_reference(line: np.ndarray, count: int | None = None) -> Reference:
     """The reference along a chain of points (M, 2), its corners included: `count` points, by default by SPACING_M."""
     points = resample(line, SPACING_M, count)
     count = len(points)
-    tangent = np.gradient(smoother(count) @ points, axis=0)
+    tangent = np.gradient(smooth(points), axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
     spacing = float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()) / (count - 1)
     to_end = np.minimum(np.arange(count), np.arange(count)[::-1]) * spacing
@@ -68,12 +68,18 @@ def make_reference(line: np.ndarray, count: int | None = None) -> Reference:
     )
 
 
+def smooth(points: np.ndarray) -> np.ndarray:
+    """S of points (N, ...): straight even lines stay, both ends stay."""
+    points = np.array(points, dtype=np.float64)
+    for _ in range(SMOOTHING):
+        points[1:-1] = 0.5 * points[1:-1] + 0.25 * (points[:-2] + points[2:])
+    return points
+
+
 @lru_cache(maxsize=64)
 def smoother(count: int) -> np.ndarray:
-    """The filter S (count, count): rows sum to 1, straight even lines stay, both ends stay."""
-    once = 0.5 * np.eye(count) + 0.25 * (np.eye(count, k=1) + np.eye(count, k=-1))
-    once[0], once[-1] = np.eye(count)[0], np.eye(count)[-1]
-    return np.linalg.matrix_power(once, SMOOTHING)
+    """S as a matrix (count, count)."""
+    return smooth(np.eye(count))
 
 
 def path_cost(points: np.ndarray, field: Field, discs: Discs, spacing_m: float | None = None) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from axon_core.geometry import wrap_angle
 from axon_core.inference import OnnxModel
-from axon_core.models import find_model
+from axon_core.models import ModelError, find_model
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import STEP_M, Discs, clearance_along
@@ -82,6 +82,7 @@ class Refiner:
         """The refiner of a shipped model's name, or of a user's own file; ModelError where there is none."""
         model = find_model(name_or_path)
         onnx = OnnxModel(model.path, threads=1, dynamic_size=32)
+        _check_model(onnx)
         return cls(lambda seen: onnx.run({"features": seen})["offsets"], model.name, model.version, model.sha256)
 
     def refine(
@@ -113,6 +114,14 @@ class Refiner:
             return None
         bound = MAX_OFFSET_M * reference.ramp  # which holds the ends, whatever the network says
         return reference.curve(np.clip(offsets[0].astype(np.float64), -bound, bound))
+
+
+def _check_model(onnx: OnnxModel) -> None:
+    """Refuse, once and not at every plan, a file that does not map features to offsets at any length."""
+    taken, given = {spec.name: spec.shape for spec in onnx.inputs}, [spec.name for spec in onnx.outputs]
+    if taken != {"features": (1, CHANNELS, None)} or given != ["offsets"]:
+        expected = f"'features' (1, {CHANNELS}, any length) in and 'offsets' out"
+        raise ModelError(f"{onnx.path}: takes {taken}, gives {given}: a refiner has {expected}")
 
 
 def sharpest_radpm(path: np.ndarray) -> float:

@@ -353,6 +353,17 @@ def test_a_senseless_scan_is_refused_and_the_next_one_read(stage):
     assert status == GoalStatus.STATUS_SUCCEEDED
 
 
+def test_diagnostics_say_what_became_of_the_refined_paths(stage):
+    assert stage.planner.model.name == "refiner" and len(stage.planner.model.sha256) == 64
+    stage.finish(stage.send(navigate(4.0, 0.0)))
+    values = stage.planner.status_values()
+    refined, _, tried = values["refined_paths"].partition(" of ")
+    kept = sum(int(text.split()[-1]) for text in values["classical_paths"].split(", ") if text != "none")
+    assert int(tried) > 3 and int(refined) + kept == int(tried)
+    assert stage.planner.set_parameters([Parameter("refine", value=False)])[0].successful
+    assert stage.planner.status_values() == {"refined_paths": "off"}
+
+
 def test_deactivation_mid_drive_stops_the_robot_and_aborts(stage):
     handle = stage.send(navigate(5.0, 0.0))
     assert stage.robot.run(lambda: stage.world.velocity.vx_mps > 0.4)

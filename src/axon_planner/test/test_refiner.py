@@ -211,6 +211,18 @@ def test_a_model_that_is_not_there_is_refused_by_name():
     assert not driver.config.refine, "what was refused is not taken"
 
 
+def test_a_file_that_is_no_refiner_is_refused_at_once(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Identity", ["image"], ["boxes"])
+    ends = [[value(name, onnx.TensorProto.FLOAT, [1, 3, 8])] for name in ("image", "boxes")]
+    opset = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "other", *ends), opset_imports=opset, ir_version=8)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="a refiner has 'features'"):
+        Refiner.load(str(tmp_path / "other.onnx"))
+
+
 # The shipped network
 
 
