@@ -26,7 +26,8 @@ _LINE_STEP_M = 0.015
 _LARGEST_JUMP_RAD = 0.5  # between neighbours of a straight line; more is another branch of the solution
 _SPHERES_APART_M = 0.02
 _MARGIN_M = 0.01
-_LOAD_RADIUS_M = 0.025
+_LOAD_RADIUS_M = 0.04
+_LOAD = "load in the hand"
 
 
 class NoReach(ValueError):
@@ -92,22 +93,20 @@ class Arm:
     def __init__(self, urdf: str, joints: Sequence[str], tip: str) -> None:
         """Read a URDF text (its meshes are not opened); ValueError where a joint or the link `tip` is not in it."""
         self.joints = tuple(joints)
-        self.model = _model_from_urdf(urdf)
+        self.model = _model_from_urdf(urdf, tip)
         self.data = mujoco.MjData(self.model)
         missing = [name for name in self.joints if not _has(self.model, mujoco.mjtObj.mjOBJ_JOINT, name)]
-        if missing or not _has(self.model, mujoco.mjtObj.mjOBJ_BODY, tip):
-            raise ValueError(
-                f"the robot's description lacks {', '.join([*missing, tip])}: check arm_joints and tip_frame"
-            )
+        if missing:
+            raise ValueError(f"the robot's description lacks {', '.join(missing)}: check arm_joints")
         indices = [self.model.joint(name).id for name in self.joints]
         self._at = self.model.jnt_qposadr[indices]
         self.lower, self.upper = self.model.jnt_range[indices].T
         self.max_speeds = _speeds_from_urdf(urdf, self.joints)
-        self._tip = self.model.body(tip).id
+        self._tip, self._load = self.model.body(tip).id, self.model.geom(_LOAD).id
         self._task = mink.FrameTask(tip, "body", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-4)
         self._limits = [mink.ConfigurationLimit(self.model)]
         self._moved = _descendants(self.model, int(self.model.jnt_bodyid[indices[0]]))
-        self._spheres = _spheres_of(self.model, self._moved)
+        self._spheres = _spheres_of(self.model, self._moved, self._load)
 
     def forward(self, positions: AnyArray) -> FloatArray:
         """Return base_T_tip (4, 4)."""
@@ -152,7 +151,7 @@ class Arm:
         """
         if (np.asarray(positions) < self.lower - 1e-6).any() or (np.asarray(positions) > self.upper + 1e-6).any():
             return "a joint's limit"
-        self._set(positions)
+        self._set(positions, load_m)
         mujoco.mj_collision(self.model, self.data)
         for contact in self.data.contact:
             one, other = self.model.geom_bodyid[contact.geom1], self.model.geom_bodyid[contact.geom2]
@@ -209,7 +208,13 @@ class Arm:
 
     # ---------------------------------------------------------------- private
 
-    def _set(self, positions: AnyArray) -> None:
+    def _set(self, positions: AnyArray, load_m: float = 0.0) -> None:
+        """Put the arm there, and a capsule beyond its tip that stands for what is in the hand."""
+        half = max(0.5 * load_m - _LOAD_RADIUS_M, 1e-3)
+        self.model.geom_size[self._load, :2] = _LOAD_RADIUS_M, half
+        self.model.geom_rbound[self._load] = _LOAD_RADIUS_M + half
+        self.model.geom_pos[self._load] = [0.5 * load_m, 0.0, 0.0]
+        self.model.geom_contype[self._load] = self.model.geom_conaffinity[self._load] = int(load_m > 0.0)
         self.data.qpos[self._at] = positions
         mujoco.mj_kinematics(self.model, self.data)
 
@@ -245,7 +250,7 @@ def nearest_turn(angle_rad: float, reference_rad: float) -> float:
     return float(reference_rad + wrap_angle(angle_rad - reference_rad))
 
 
-def _model_from_urdf(urdf: str) -> mujoco.MjModel:
+def _model_from_urdf(urdf: str, tip: str) -> mujoco.MjModel:
     """Compile a URDF's links, joints and primitive collision shapes; what is drawn, and meshes, are left out."""
     try:
         root = ElementTree.fromstring(urdf)
@@ -259,6 +264,10 @@ def _model_from_urdf(urdf: str) -> mujoco.MjModel:
     try:
         spec = mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
         spec.compiler.fusestatic = 0  # fixed frames, of the tip for instance, stay
+        if spec.body(tip) is None:
+            raise ValueError(f"it lacks {tip}: check tip_frame")
+        along_x = [np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0]
+        spec.body(tip).add_geom(name=_LOAD, type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.01, 0.01, 0.0], quat=along_x)
         return spec.compile()
     except ValueError as error:
         raise ValueError(f"robot_description cannot be read: {error}") from error
@@ -283,7 +292,7 @@ def _descendants(model: mujoco.MjModel, body: int) -> AnyArray:
     return moved
 
 
-def _spheres_of(model: mujoco.MjModel, moved: AnyArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
+def _spheres_of(model: mujoco.MjModel, moved: AnyArray, load: int) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
     """Return spheres along the long axes of the moved bodies' shapes: body, centre (K, 3), radius, whether of the hand.
 
     The hand are the bodies that slide, the fingers, and the one that carries them.
@@ -291,7 +300,7 @@ def _spheres_of(model: mujoco.MjModel, moved: AnyArray) -> tuple[AnyArray, AnyAr
     sliding = {int(model.jnt_bodyid[j]) for j in range(model.njnt) if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_SLIDE}
     hands = sliding | {int(model.body_parentid[body]) for body in sliding}
     rows = []
-    for geom in np.flatnonzero(moved[model.geom_bodyid]):
+    for geom in np.flatnonzero(moved[model.geom_bodyid] & (np.arange(model.ngeom) != load)):
         body = int(model.geom_bodyid[geom])
         rotation = np.empty(9)
         mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])

@@ -94,14 +94,14 @@ class GraspConfig:
         maximum=6.3,
     )
     carry_rad: tuple[float, ...] = param(
-        (0.0, -1.66, 2.79, 0.0, 0.44, 0.0),
+        (0.0, -1.66, 2.735, 0.0, 0.495, 1.57),
         "Arm folded with an object in the hand",
         unit="rad",
         minimum=-6.3,
         maximum=6.3,
     )
     carry_high_rad: tuple[float, ...] = param(
-        (0.0, -1.85, 2.265, 0.0, 1.155, 0.0),
+        (0.0, -1.85, 2.265, 0.0, 1.155, 1.57),
         "The same for what hangs down farther than carry_long_m",
         unit="rad",
         minimum=-6.3,

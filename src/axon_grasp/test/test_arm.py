@@ -109,7 +109,7 @@ def test_the_camera_looks_at_the_target(arm):
     ("urdf", "joints", "says"),
     [
         ("nonsense", ARM_JOINTS, "no XML"),
-        ("<robot name='a'><link name='base'/></robot>", ARM_JOINTS, "lacks arm_shoulder_pan_joint"),
+        ("<robot name='a'><link name='base'/></robot>", ARM_JOINTS, "lacks gripper_tcp"),
         (None, ("no_such_joint",), "lacks no_such_joint"),
     ],
 )
