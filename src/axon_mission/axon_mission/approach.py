@@ -15,6 +15,7 @@ from axon_mission.config import MissionConfig
 FloatArray = NDArray[np.float64]
 _SIDES = 36
 _DISTANCE_STEP_M = 0.03
+_SURE_REACH = 0.9  # of the reach: the height of the object's top is an estimate
 _NEAREST_AHEAD_M = 0.08
 _OTHER_SIDE_RAD = 0.5
 _FACING_RAD = 0.04
@@ -71,7 +72,8 @@ def stands(
             run_up = _facing(target_m, side_rad, distance_m + config.run_up_m)
             clearance_m = _clearance_m(pose, run_up, obstacles_m, config)
             if clearance_m >= config.stand_clearance_m:
-                cost = _cost(run_up, map_T_base, distance_m, clearance_m, config)
+                off_m = abs(distance_m - min(config.stand_distance_m, _SURE_REACH * reach_m))
+                cost = _cost(run_up, map_T_base, off_m, clearance_m)
                 found.append(Stand(pose, run_up, float(distance_m), cost))
     return _from_different_sides(sorted(found, key=lambda stand: stand.cost))
 
@@ -126,14 +128,11 @@ def _free_m(pose: FloatArray, obstacles_m: FloatArray, config: MissionConfig) ->
     return float(config.footprint.distance_to(se2_apply(se2_inverse(pose), obstacles_m)).min())
 
 
-def _cost(
-    run_up: FloatArray, map_T_base: FloatArray, distance_m: float, clearance_m: float, config: MissionConfig
-) -> float:
-    """In metres of driving."""
+def _cost(run_up: FloatArray, map_T_base: FloatArray, off_m: float, clearance_m: float) -> float:
+    """In metres of driving; `off_m` is how far the distance is off the best one."""
     way_m = float(np.linalg.norm(run_up[:2] - map_T_base[:2]))
     turn_m = _TURN_M_PER_RAD * abs(float(wrap_angle(run_up[2] - map_T_base[2])))
-    off_m = _DISTANCE_PRICE * abs(distance_m - config.stand_distance_m)
-    return way_m + turn_m + off_m - _CLEARANCE_WORTH * min(clearance_m, _ENOUGH_CLEARANCE_M)
+    return way_m + turn_m + _DISTANCE_PRICE * off_m - _CLEARANCE_WORTH * min(clearance_m, _ENOUGH_CLEARANCE_M)
 
 
 def _from_different_sides(ordered: list[Stand]) -> list[Stand]:

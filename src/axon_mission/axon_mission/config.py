@@ -57,7 +57,7 @@ class MissionConfig:
         0.42, "Distance from base_link to the object that is best to pick at", unit="m", minimum=0.2, maximum=2.0
     )
     stand_clearance_m: float = param(
-        0.05, "Kept free around the footprint where the robot stands to pick", unit="m", minimum=0.0, maximum=0.5
+        0.04, "Kept free around the footprint where the robot stands to pick", unit="m", minimum=0.0, maximum=0.5
     )
     stand_attempts: int = param(3, "Sides of the object to try", minimum=1, maximum=20)
     footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)

@@ -37,7 +37,7 @@ _BACK_OFF_MPS = -0.12
 
 @dataclass
 class Fetch:
-    """What one fetch knows: its goal, where the object is and from how far it is reached, how wide the gripper took it."""
+    """What one fetch knows: its goal, where the object is, from how far it is reached, how wide the gripper took it."""
 
     class_id: str
     config: MissionConfig
