@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a box in the image and the depth in it to a box in space.
 
-Optical frame: x right, y down, z ahead, metres. Household objects are taken to be about as deep as they are wide.
+Optical frame: x right, y down, z ahead, metres. An object is taken to be as deep as the smaller side
+of its outline, which is right for what is round and nearly so for what lies flat.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def _box_behind(box_xyxy: np.ndarray, front_m: float, camera: PinholeCamera, pix
     """Return the box whose front lies at a depth and whose outline is the box in the image."""
     x0, y0, x1, y1 = box_xyxy
     per_m = np.array([(x1 - x0) / camera.fx, (y1 - y0) / camera.fy])
-    # the outline is seen about half the depth behind the front: z = front + w z / 2
-    middle_m = front_m / (1.0 - 0.5 * min(per_m[0], 1.0))
+    # the outline is seen half the object's depth behind its front: z = front + per_m z / 2
+    middle_m = front_m / (1.0 - 0.5 * min(*per_m, 1.0))
     width_m, height_m = per_m * middle_m
     ray = camera.rays(np.array([[0.5 * (x0 + x1) - 0.5, 0.5 * (y0 + y1) - 0.5]]))[0]  # pixel centres are whole numbers
-    return Box3D(ray * middle_m, np.array([width_m, height_m, width_m]), pixels)
+    return Box3D(ray * middle_m, np.array([width_m, height_m, min(width_m, height_m)]), pixels)
 
 
 def _middle_depth_m(box_xyxy: np.ndarray, depth_m: np.ndarray, near_m: float, far_m: float) -> float | None:

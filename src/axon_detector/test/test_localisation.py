@@ -33,6 +33,17 @@ def test_a_ball_before_a_wall_is_where_it_is(centre):
     np.testing.assert_allclose(found.size_m, 0.12, rtol=0.12)
 
 
+def test_a_plate_seen_from_above_is_where_it_is():
+    rays = CAMERA.back_project_image(np.ones((240, 320)))
+    up, centre = np.array([0.0, -0.77, -0.64]), np.array([0.05, 0.1, 1.1])  # the camera looks down by 40 degrees
+    points = rays * ((centre @ up) / (rays @ up))[..., None]
+    hit = np.linalg.norm(points - centre, axis=-1) < 0.11
+    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
+    box = np.array([columns[0], rows[0], columns[-1] + 1.0, rows[-1] + 1.0])
+    found = place(points[..., 2], box)  # the table goes on where the plate ends
+    np.testing.assert_allclose(found.centre_m, centre, atol=0.025)
+
+
 def test_the_wall_behind_does_not_matter():
     near, far = (place(*seen_ball(np.array([0.1, 0.0, 0.8]), wall_m=wall)) for wall in (1.1, 5.0))
     np.testing.assert_allclose(near.centre_m, far.centre_m, atol=1e-6)
