@@ -50,7 +50,7 @@ BATCH, RATE, WEIGHT_DECAY = 128, 3e-3, 1e-3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=int, default=620, help="scenes with grasps at random (default: 620)")
-    parser.add_argument("--proposed", type=int, default=120, help="scenes with grasps of the network (default: 120)")
+    parser.add_argument("--proposed", type=int, default=160, help="scenes with grasps of the network (default: 160)")
     parser.add_argument("--validation", type=int, default=160, help="scenes to validate on (default: 160)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of the first round (default: 4)")
     parser.add_argument("--epochs-both", type=int, default=9, help="epochs over the labels of both (default: 9)")
