@@ -74,24 +74,17 @@ def disc_clearance(distance, origin_x, origin_y, resolution, x, y, cos_yaw, sin_
 @njit(cache=True)
 def _least_clearance(path, yaw, distance, origin, resolution, half, center_x):
     radius = np.hypot(half[0] + abs(center_x), half[1])  # of the point that a turn moves fastest
-    least = _clearance_at(path[0, 0], path[0, 1], yaw[0], distance, origin, resolution, half, center_x)
+    least = _clearance_at(path[0, 0], path[0, 1], yaw[0], distance, origin, resolution, half, center_x, REACH_M)
     for i in range(len(path) - 1):
         dx, dy, turn = path[i + 1, 0] - path[i, 0], path[i + 1, 1] - path[i, 1], yaw[i + 1] - yaw[i]
         move = np.hypot(dx, dy) + radius * abs(turn)
         count = max(1, int(np.ceil(move / (2.0 * STEP_M))))
+        between = 0.5 * move / count
         for k in range(1, count + 1):
             f = k / count
-            here = _clearance_at(
-                path[i, 0] + f * dx,
-                path[i, 1] + f * dy,
-                yaw[i] + f * turn,
-                distance,
-                origin,
-                resolution,
-                half,
-                center_x,
-            )
-            least = min(least, here - 0.5 * move / count)
+            x, y, turned = path[i, 0] + f * dx, path[i, 1] + f * dy, yaw[i] + f * turn
+            here = _clearance_at(x, y, turned, distance, origin, resolution, half, center_x, least + between)
+            least = min(least, here - between)
     return least
 
 
@@ -99,25 +92,25 @@ def _least_clearance(path, yaw, distance, origin, resolution, half, center_x):
 def _clearances(path, distance, origin, resolution, half, center_x):
     out = np.empty(len(path))
     for i in range(len(path)):
-        out[i] = _clearance_at(path[i, 0], path[i, 1], path[i, 2], distance, origin, resolution, half, center_x)
+        x, y, yaw = path[i]
+        out[i] = _clearance_at(x, y, yaw, distance, origin, resolution, half, center_x, REACH_M)
     return out
 
 
 @njit(cache=True)
-def _clearance_at(x, y, yaw, distance, origin, resolution, half, center_x):
-    """Signed distance of the rectangle at one pose to the nearest centre of an occupied cell, at most `REACH_M`."""
+def _clearance_at(x, y, yaw, distance, origin, resolution, half, center_x, least):
+    """Signed distance of the rectangle at one pose to the nearest centre of an occupied cell, or `least` if less."""
     cos_yaw, sin_yaw = np.cos(yaw), np.sin(yaw)
     mx, my = x + center_x * cos_yaw, y + center_x * sin_yaw
     height, width = distance.shape
     col, row = int(np.floor((mx - origin[0]) / resolution)), int(np.floor((my - origin[1]) / resolution))
-    least = REACH_M
     corner = np.hypot(half[0], half[1])
-    near = REACH_M + corner
+    near = least + corner  # no cell farther from the middle than this can count
     if 0 <= row < height and 0 <= col < width:
-        # No cell farther from the middle than this can be the nearest to the rectangle.
-        near = min(near, distance[row, col] + 2.0 * resolution + corner - min(half[0], half[1]))
-        if distance[row, col] - resolution > REACH_M + corner:
+        nearest = distance[row, col]  # of any cell to the centre of this one
+        if nearest - resolution > near:
             return least
+        near = min(near, nearest + 2.0 * resolution + corner - min(half[0], half[1]))
     reach = int(np.ceil(near / resolution)) + 1
     for r in range(max(0, row - reach), min(height, row + reach + 1)):
         for c in range(max(0, col - reach), min(width, col + reach + 1)):
