@@ -348,3 +348,6 @@ def test_arm_picks_a_can_from_a_table():
     run(simulator, 2.5)
     assert simulator.data.joint("can_free").qpos[2] > 0.601 + 0.12
     assert simulator.touch().left_n > 1.0 and simulator.touch().right_n > 1.0
+    held_at_m = simulator.data.joint("can_free").qpos[2]
+    run(simulator, 15.0)
+    assert simulator.data.joint("can_free").qpos[2] == pytest.approx(held_at_m, abs=0.006), "it slides out of the hand"
