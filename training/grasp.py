@@ -382,7 +382,7 @@ def describe(file: Path, scores: dict[str, float], data: Tried) -> Trained:
         ),
         limits=(
             "Grasps straight from above only, by the shipped gripper (0.09 m): plates and flat books are beyond it. "
-            " Simulated depth with the simulator's noise; transparent and shiny things, which give real cameras no "
+            "Simulated depth with the simulator's noise; transparent and shiny things, which give real cameras no "
             "depth, are not modelled. Rigid objects of the ten families of axon_sim. It knows neither weight nor "
             "slipperiness, and sees nothing of what is hidden."
         ),
