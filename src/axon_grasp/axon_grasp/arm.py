@@ -153,10 +153,11 @@ class Arm:
             return "a joint's limit"
         self._set(positions, load_m)
         mujoco.mj_collision(self.model, self.data)
-        for contact in self.data.contact:
-            one, other = self.model.geom_bodyid[contact.geom1], self.model.geom_bodyid[contact.geom2]
-            if self._moved[one] != self._moved[other]:
-                return f"the robot itself ({self.model.body(one).name}, {self.model.body(other).name})"
+        bodies = self.model.geom_bodyid[self.data.contact.geom]
+        met = np.flatnonzero(self._moved[bodies[:, 0]] != self._moved[bodies[:, 1]])
+        if len(met):
+            one, other = (self.model.body(body).name for body in bodies[met[0]])
+            return f"the robot itself ({one}, {other})"
         if obstacles is None:
             return ""
         centers, radii = self._body_now(hand, load_m)

@@ -74,7 +74,7 @@ def test_nothing_there_no_grasp_and_no_reach_are_told_apart(grasper):
     bare = BoxScene(size_m=(0.05, 0.05, 0.001))
     with pytest.raises(NothingSeen):
         look(grasper, bare)
-    wide = BoxScene(size_m=(0.25, 0.25, 0.05), place_m=(0.5, 0.0))
+    wide = BoxScene(size_m=(0.19, 0.19, 0.05), place_m=(0.5, 0.0))
     with pytest.raises(NoGrasp):
         grasper.plan(look(grasper, wide), FOLDED)
     far = BoxScene(size_m=(0.05, 0.05, 0.10), place_m=(1.0, 0.0))
