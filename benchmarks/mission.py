@@ -4,9 +4,9 @@
 World, noise and object follow from the seed: `--seeds N` runs the seeds S .. S+N-1 from `--seed S`. Evaluation has the
 seeds 0 .. 999; recipes and tuning use others, from 1000. The robot is told the object's name, where the tables are and
 where to bring it. `success`: it truly is in the hand at the place, nothing was touched, within `--timeout` simulated
-seconds. `collision`: share of runs that touched something. `found`, `picked`: share that got so far, by truth.
-`rtf`: simulated seconds a second while the task went on (mean; `rtf_min` the slowest run). `NODE_cpu_percent` of one
-core, `NODE_latency_p95_ms`: of each node, mean over the runs.
+seconds. `collision`: share of runs that touched something; `object_touches`: how often the object touched the robot
+(carrying it). `found`, `picked`: share that got so far. `rtf`: simulated seconds a second while the task went on (mean;
+`rtf_min` the slowest run). `NODE_cpu_percent` of one core, `NODE_latency_p95_ms`: of each node, mean over the runs.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def metrics_of(runs: list[dict[str, Any]]) -> dict[str, float]:
         "collision": fmean(run.get("collisions", 0) > 0 for run in runs),
         "found": share(runs, "found"),
         "picked": share(runs, "picked"),
+        "object_touches": sum(run.get("object_touches", 0) for run in runs),
         "time_s": fmean(times) if times else math.nan,
         "rtf": fmean(paces) if paces else math.nan,
         "rtf_min": min(paces, default=math.nan),

@@ -49,6 +49,7 @@ class FetchRun(Run):
         self._first: dict[str, FloatArray] = {}
         self._objects: dict[str, TrueObject] = {}
         self._lift_m = 0.0
+        self._own_touches = 0
 
     @property
     def doing(self) -> str:
@@ -90,6 +91,12 @@ class FetchRun(Run):
     def lacks(self) -> list[str]:
         return super().lacks() + ([] if self._objects else [f"no {self.config.fetch} on sim/objects (simulator)"])
 
+    def may_touch(self, touches: Sequence[str]) -> bool:
+        """What is carried may touch the arm that carries it; that is counted by itself."""
+        own = all(touch.partition("/")[2] in self._objects for touch in touches)
+        self._own_touches += own
+        return own
+
     def facts(self) -> Facts:
         facts: Facts = {
             "object": self.config.fetch,
@@ -99,6 +106,7 @@ class FetchRun(Run):
             "found": any(task.done and task.name.startswith("find ") for task in self.tasks),
             "picked": self._lift_m >= _LIFTED_M,
             "lift_m": round(self._lift_m, 3),
+            "object_touches": self._own_touches,
             "tasks": len(self.tasks),
         }
         if self.error:

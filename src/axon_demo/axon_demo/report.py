@@ -126,6 +126,7 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         "bring_to": "Brought to",
         "place_error_m": "Off the place by, m",
         "lift_m": "Lifted by, m",
+        "object_touches": "Object touched the robot",
         "odometry_drift_m": "Odometry drift, m",
         "resends": "Goals sent again",
         "plans": "Plans made",

@@ -74,6 +74,16 @@ def test_tasks_have_times_and_outcomes() -> None:
     assert facts["task_1_done"] is False and facts["found"] is False
 
 
+def test_the_object_may_touch_the_robot_that_carries_it_and_nothing_else_may() -> None:
+    run = started()
+    run.on_collision(5.0, "arm_base_link/mug")
+    assert run.step(5.1, 5.1, True) is Step.WAIT
+    assert run.summary()["object_touches"] == 1 and run.summary()["collisions"] == 0
+    run.on_collision(6.0, "arm_base_link/mug, base_link/table")
+    assert run.step(6.1, 6.1, True) is Step.FINISH and not run.success
+    assert run.summary()["collisions"] == 1
+
+
 def test_it_waits_for_the_executive_and_for_the_truth_about_the_object() -> None:
     run = FetchRun(KITCHEN, ["table"], DirectorConfig(fetch="mug", startup_timeout_s=5.0))
     run.on_position(np.zeros(2))
