@@ -42,7 +42,7 @@ CONSTANTS_M = np.geomspace(0.5, FARTHEST_M, 60)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options beside --json and --seed."""
     parser.add_argument("--model", default="depth", help="shipped network, or an ONNX file (default: depth)")
-    parser.add_argument("--worlds", type=int, default=12, metavar="N", help="worlds of each kind (default: 12)")
+    parser.add_argument("--worlds", type=int, default=8, metavar="N", help="worlds of each kind (default: 8)")
     parser.add_argument("--views", type=int, default=6, metavar="N", help="views of each world (default: 6)")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="draw a contact sheet of the first views there")
 

@@ -10,6 +10,7 @@ absolute error and that of its gradients, the scale of a Laplace distribution ab
 from __future__ import annotations
 
 import argparse
+import math
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from axon_core.cameras import PinholeCamera
 from axon_depth.canonical import INPUT_HEIGHT_PX, INPUT_WIDTH_PX
 from axon_depth.evaluation import ause, depth_metrics, mean_of, within_sigma
-from axon_depth.model import DepthNet
+from axon_depth.model import DepthNet, Symmetric
 from axon_depth.runtime import DepthEstimator
 from training.depth_data import HEIGHT_PX, TRAINING_SEED, VALIDATION_SEED, WIDTH_PX, Sample, View, crop, render
 from training.export import export_onnx
@@ -31,8 +32,7 @@ VIEWS_EACH = 12
 GRADIENT_SCALES, GRADIENT_WEIGHT = (1, 2, 4, 8), 0.5
 AVERAGE_DECAY = 0.998
 WARM_UP_STEPS = 200
-SMALL = ((0.45, 4), (0.85, 2))
-"""Until which progress views are how much smaller: the same time sees so many more of them."""
+SMALL_BY, SMALL_UNTIL = 2, 0.45  # begin with small views: the same time sees three times as many
 LARGEST_GRADIENT = 5.0
 EVALUATED_TO_M = 8.0
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worlds", type=int, default=400, metavar="N", help="worlds to learn from (default: 400)")
     parser.add_argument("--held-out", type=int, default=24, metavar="N", help="worlds to validate on (default: 24)")
     parser.add_argument("--minutes", type=float, default=60.0, help="time for rendering and learning (default: 60)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="views a step (default: 8)")
+    parser.add_argument("--batch", type=int, default=16, metavar="N", help="views a step (default: 16)")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate (default: 1e-3)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of PyTorch (default: 1)")
 
@@ -55,12 +55,12 @@ def main(run: Run) -> Trained:
     folder = run.folder / "views"
     held_out = render(folder, range(VALIDATION_SEED, VALIDATION_SEED + args.held_out), VIEWS_EACH)
     views = render(folder, range(TRAINING_SEED, TRAINING_SEED + args.worlds), VIEWS_EACH)
-    network = Training(run, views, held_out).finish()
+    network = Symmetric(Training(run, views, held_out).finish()).eval()
     network.log_scale_offset.copy_(torch.tensor(calibration(network, held_out)))
     file = run.folder / "depth.onnx"
     inputs = {
         "image": torch.rand(1, 3, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
-        "principal_row_px": torch.tensor([95.5]),
+        "principal_row_px": torch.tensor([0.5 * INPUT_HEIGHT_PX]),
         "inverse_floor": torch.rand(1, 1, INPUT_HEIGHT_PX, INPUT_WIDTH_PX),
         "floor_known": torch.ones(1),
     }
@@ -91,24 +91,25 @@ class Training:
         lately: list[dict[str, float]] = []
         while (progress := self.run.elapsed_s / (60.0 * self.run.args.minutes)) < 1.0:
             self.optimizer.param_groups[0]["lr"] = self.run.args.rate * share_of_rate(progress, self.step)
-            lately.append(self._step(next((by for until, by in SMALL if progress < until), 1)))
+            shrink = SMALL_BY if progress < SMALL_UNTIL else 1
+            lately.append(self._step(shrink))
             if self.step % 100 == 0:
                 self.run.log(step=self.step, progress=progress, **mean_of(lately))
                 lately = []
             if self.step % 500 == 0:
-                self.run.save_checkpoint(
-                    step=self.step, **{part: getattr(self, part).state_dict() for part in self._parts}
-                )
-                self.run.log(step=self.step, **held_out_error(self.average.module, self.held_out[::8]))
+                self._save()
+                self.run.log(step=self.step, **held_out_error(self.average.module, self.held_out[::8], shrink))
+        self._save()
         return self.average.module.to("cpu", memory_format=torch.contiguous_format).eval()
 
+    def _save(self) -> None:
+        self.run.save_checkpoint(step=self.step, **{part: getattr(self, part).state_dict() for part in self._parts})
+
     def _step(self, shrink: int) -> dict[str, float]:
-        """Learn from one batch of views, `shrink` times smaller than the runtime's; of small ones twice as many."""
+        """Learn from one batch of views, `shrink` times smaller than the runtime's."""
         rng = np.random.default_rng([self.run.seed, self.step])
         torch.manual_seed(int(rng.integers(2**62)))
-        batch = [
-            crop(self.views[number], rng, shrink) for number in self._numbers(min(shrink, 2) * self.run.args.batch)
-        ]
+        batch = [crop(self.views[number], rng, shrink) for number in self._numbers()]
         canonical_m, image, *others = (part.to(self.run.device) for part in tensors(batch))
         self.network.train()
         with torch.autocast(self.run.device, torch.bfloat16):
@@ -122,8 +123,9 @@ class Training:
         self.step += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _numbers(self, size: int) -> np.ndarray:
+    def _numbers(self) -> np.ndarray:
         """Return which views this step sees: all of them once in every round, in an order of its own."""
+        size = self.run.args.batch
         a_round = max(len(self.views) // size, 1)
         order = np.random.default_rng([self.run.seed, 1, self.step // a_round]).permutation(len(self.views))
         return order[(self.step % a_round) * size :][:size]
@@ -131,7 +133,7 @@ class Training:
 
 def share_of_rate(progress: float, step: int) -> float:
     """Return the share of the highest learning rate: up over WARM_UP_STEPS, down along a cosine until progress is 1."""
-    return min((step + 1) / WARM_UP_STEPS, 1.0) * 0.5 * (1.0 + np.cos(np.pi * min(progress, 1.0)))
+    return min((step + 1) / WARM_UP_STEPS, 1.0) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def tensors(batch: list[Sample]) -> list[torch.Tensor]:
@@ -186,25 +188,27 @@ def gradient(error: torch.Tensor, step: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def held_out_error(network: DepthNet, views: list[View]) -> dict[str, float]:
+def held_out_error(network: torch.nn.Module, views: list[View], shrink: int) -> dict[str, float]:
     """Return the mean absolute error of log-depth and the share within a factor of 1.25."""
-    errors = torch.cat([error.abs().flatten() for error, _ in answers(network, views)])
+    errors = torch.cat([error.abs().flatten() for error, _ in answers(network, views, shrink)])
     return {"held_out_error": float(errors.mean()), "held_out_delta1": float((errors < np.log(1.25)).float().mean())}
 
 
 @torch.no_grad()
-def calibration(network: DepthNet, views: list[View]) -> float:
+def calibration(network: torch.nn.Module, views: list[View]) -> float:
     """Return what to add to the log of the scale so that it is the most likely one on views never learned from."""
     ratios = [error.abs() * torch.exp(-log_scale) for error, log_scale in answers(network, views)]
     return float(torch.stack(ratios).mean().log())
 
 
-def answers(network: DepthNet, views: list[View]):
+def answers(network: torch.nn.Module, views: list[View], shrink: int = 1):
     """Yield the error of log-depth and the log of the scale for crops that are the same each time."""
     network.eval()
     device = next(network.parameters()).device
     for number, view in enumerate(views):
-        canonical_m, *inputs = (part.to(device) for part in tensors([crop(view, np.random.default_rng(number))]))
+        canonical_m, *inputs = (
+            part.to(device) for part in tensors([crop(view, np.random.default_rng(number), shrink)])
+        )
         log_depth, log_scale = network(*inputs)
         yield log_depth - canonical_m.log(), log_scale
 
@@ -229,7 +233,7 @@ def measure(estimator: DepthEstimator, views: list[View]) -> dict[str, float]:
     return mean_of(rows)
 
 
-def describe(file, metrics: dict[str, float], network: DepthNet, args: argparse.Namespace) -> Trained:
+def describe(file, metrics: dict[str, float], network: Symmetric, args: argparse.Namespace) -> Trained:
     """Say what has been made."""
     parameters = sum(weights.numel() for weights in network.parameters())
     return Trained(
@@ -237,9 +241,10 @@ def describe(file, metrics: dict[str, float], network: DepthNet, args: argparse.
         version=VERSION,
         task="depth",
         description=(
-            "Metric depth and its standard deviation in every pixel of one image, with the camera's intrinsics known. "
-            f"An encoder-decoder of {parameters / 1e6:.2f} M parameters with skips; it answers for one canonical "
-            "camera, and the runtime scales depth by the focal length (Metric3D)."
+            "Metric depth and its standard deviation in every pixel of one image, from the camera's intrinsics and, "
+            "where a robot knows them, its height and attitude over the floor. "
+            f"An encoder-decoder of {parameters / 1e6:.2f} M parameters with skips, asked for the image and its mirror "
+            "image; it answers for one canonical camera, and the runtime scales depth by the focal length (Metric3D)."
         ),
         evaluation=(
             f"Mean over {args.held_out * VIEWS_EACH} views of {args.held_out} worlds and scenes (seeds from "
@@ -248,16 +253,17 @@ def describe(file, metrics: dict[str, float], network: DepthNet, args: argparse.
             "0 in the best case and 1 by chance."
         ),
         limits=(
-            "It has seen rendered rooms only, from the mast of one robot, 0.85 to 1.25 m over a level floor, and takes "
-            "its scale from that height: a camera elsewhere, or tilted to a side, gets wrong metres. Photographs "
-            "differ from all it knows; `./axon bench depth-rgbd` says how much, and sigma does not tell. Mirrors, "
-            "glass and the sky have no right depth; thin things are blurred at half the input's 256 x 192 pixels. "
-            "Lens distortion is not modelled. Do not drive by it alone."
+            "It was trained for half an hour on a share of one core and would gain from more. It has seen rendered "
+            "rooms only, from 0.85 to 1.25 m over a level floor. Where that floor is not known (delta1_floor_unknown) "
+            "its metres are a guess from what things look like. Photographs differ from all it knows; `./axon bench "
+            "depth-rgbd` says how much, and sigma does not tell. Blank walls without a floor in view, mirrors, glass "
+            "and the sky have no right depth; thin things are blurred at half the input's 128 x 96 pixels. Lens "
+            "distortion is not modelled. Do not drive by it alone."
         ),
         metrics=metrics,
         details={
-            "input": "image 1x3x192x256 RGB 0..1, principal_row_px 1",
-            "output": "log_depth, log_scale 1x1x96x128, of canonical depth in m (focal length 184 px)",
+            "input": "image 1x3x96x128 RGB 0..1, principal_row_px 1, inverse_floor 1x1x96x128 1/m, floor_known 1",
+            "output": "log_depth, log_scale 1x1x48x64, of canonical depth in m (focal length 92 px)",
             "parameters": parameters,
         },
     )

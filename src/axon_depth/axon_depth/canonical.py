@@ -31,8 +31,8 @@ from axon_core.checks import check_array, check_number
 from axon_core.geometry import check_transform
 from axon_core.images import Letterbox, check_image, fit_letterbox
 
-INPUT_HEIGHT_PX, INPUT_WIDTH_PX = 192, 256
-CANONICAL_FOCAL_PX = 184.0
+INPUT_HEIGHT_PX, INPUT_WIDTH_PX = 96, 128
+CANONICAL_FOCAL_PX = 92.0
 """About the focal length of a 320 x 240 camera with a vertical view of 55 degrees, in the network's input."""
 
 

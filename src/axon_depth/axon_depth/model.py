@@ -48,7 +48,6 @@ class DepthNet(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
         with torch.no_grad():
             self.head.bias.copy_(torch.log(torch.tensor([1.0, TYPICAL_SCALE])))
-        self.register_buffer("log_scale_offset", torch.zeros(()))  # calibration on held-out views, after training
 
     def forward(
         self,
@@ -67,7 +66,31 @@ class DepthNet(nn.Module):
             x = functional.interpolate(lateral(x), size=skip.shape[2:], mode="bilinear", align_corners=False)
             x = fuse(x + skip)
         log_depth, log_scale = self.head(x).float().split(1, dim=1)
-        return first_guess(inverse_floor, known) + log_depth, log_scale.clamp(*LOG_SCALE_RANGE) + self.log_scale_offset
+        return first_guess(inverse_floor, known) + log_depth, log_scale.clamp(*LOG_SCALE_RANGE)
+
+
+class Symmetric(nn.Module):
+    """A DepthNet's answers to an image and to its mirror image, averaged: what is shipped.
+
+    A mirrored image then has exactly the mirrored depth, and the errors of the two partly cancel.
+    """
+
+    def __init__(self, network: DepthNet) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("log_scale_offset", torch.zeros(()))  # calibration on held-out views, after training
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        principal_row_px: torch.Tensor,
+        inverse_floor: torch.Tensor,
+        floor_known: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        straight = self.network(image, principal_row_px, inverse_floor, floor_known)
+        mirrored = self.network(image.flip(3), principal_row_px, inverse_floor.flip(3), floor_known)
+        log_depth, log_scale = (0.5 * (a + b.flip(3)) for a, b in zip(straight, mirrored, strict=True))
+        return log_depth, log_scale + self.log_scale_offset
 
 
 class Residual(nn.Module):

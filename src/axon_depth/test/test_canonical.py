@@ -87,9 +87,9 @@ def test_known_floor_is_where_rays_meet_it(width, height, focal):
 
 
 def test_horizon_is_where_the_floor_is_infinitely_far():
-    camera = PinholeCamera(INPUT_WIDTH_PX, INPUT_HEIGHT_PX, 184.0, 184.0, 127.5, 95.5)
+    camera = PinholeCamera(INPUT_WIDTH_PX, INPUT_HEIGHT_PX, 92.0, 92.0, 63.5, 47.5)
     inverse = network_floor(floor_below(posed_camera(1.1, 0.3, 0.0)), place(camera))["inverse_floor"][0, 0]
-    horizon = 95.5 - 184.0 * np.tan(0.3)
+    horizon = 47.5 - 92.0 * np.tan(0.3)
     rows = np.arange(INPUT_HEIGHT_PX)
     np.testing.assert_array_equal(inverse[:, 0] > 0.0, rows > horizon)
 

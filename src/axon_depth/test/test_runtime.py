@@ -7,7 +7,7 @@ from networks import LOG_RANGE, colour_read, picture
 
 from axon_core.cameras import PinholeCamera
 from axon_core.models import ModelError
-from axon_depth.canonical import CANONICAL_FOCAL_PX, place
+from axon_depth.canonical import CANONICAL_FOCAL_PX, INPUT_WIDTH_PX, place
 from axon_depth.config import DepthConfig
 from axon_depth.runtime import DepthEstimator
 
@@ -32,7 +32,7 @@ def hilly(seed=0, width=320, height=240):
 def test_depth_and_sigma_are_what_the_network_says_in_metres(estimator):
     camera = camera_of()
     result = estimator.step(picture(np.full((240, 320), 1.0), log_scale=-1.0), camera)
-    scale = camera.fy * 0.8 / CANONICAL_FOCAL_PX  # the network sees 256 of 320 columns
+    scale = camera.fy * INPUT_WIDTH_PX / 320 / CANONICAL_FOCAL_PX
     depth_m = scale * np.exp(LOG_RANGE * colour_read(1.0 / LOG_RANGE))
     np.testing.assert_allclose(result.depth_m, depth_m, rtol=1e-5)
     b = np.exp(LOG_RANGE * (colour_read(0.5) - 1.0))
