@@ -16,6 +16,7 @@ _NOT_TASKS = ("idle", "wait for skills", "done")
 _FINGER_PX = 7
 _BEST_BGR, _OTHER_BGR = (60, 200, 60), (200, 200, 200)
 _MOST_GRASPS = 5
+_LOOKED_BEFORE_S = 5.0  # while the robot creeps to the object its camera looks at it already
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def pictures(log: RunLog) -> list[Picture]:
         shown.append(_picture(f"Detected: {found.name}", log, log.annotated, at_s))
         shown.append(_picture("Depth seen in that colour image alone", log, log.depths, at_s))
     if picked is not None:
-        shown.append(_grasp_picture(log, log.span_s[0] + picked.began_s, log.span_s[0] + picked.ended_s))
+        began_s, ended_s = (log.span_s[0] + time_s for time_s in (picked.began_s, picked.ended_s))
+        shown.append(_grasp_picture(log, began_s - _LOOKED_BEFORE_S, ended_s))
     return [one for one in shown if one is not None]
 
 
