@@ -47,12 +47,14 @@ class SimRobot:
     def __init__(self, simulator: Simulator) -> None:
         self.sim = simulator
         self._view: View | None = None
+        self._looking = False  # drawing is most of the time that a step takes
         self._calls: list[tuple[Call, Callable[[], bool], float]] = []
 
     def step(self) -> None:
         """Let time pass; keep what the camera took; end what has ended."""
-        readings = self.sim.step(render=True)
+        readings = self.sim.step(render=self._looking)
         if readings.images is not None:
+            self._looking = False
             mount = self._base_T("camera_color_optical_frame")
             self._view = View(self.sim.time_s, readings.images.depth_m, self.sim.camera, mount)
         for call, arrived, deadline_s in list(self._calls):
@@ -71,7 +73,9 @@ class SimRobot:
 
     def view(self, after_s: float) -> View | None:
         """Return the newest view, None where it was taken before."""
-        return self._view if self._view is not None and self._view.stamp_s >= after_s else None
+        fresh = self._view is not None and self._view.stamp_s >= after_s
+        self._looking = not fresh and self.sim.time_s >= after_s
+        return self._view if fresh else None
 
     def arm_positions(self) -> np.ndarray:
         """Return where the arm's joints are."""

@@ -45,6 +45,7 @@ WIDTH_PX, HEIGHT_PX = 320, 240
 AIM_SIGMA_M, AIM_SIGMA_RAD = 0.002, 0.03
 SHAPE, LIMITS = gr.GripperShape(), gr.FitLimits()
 PICK_LIMIT_S = 90.0
+EDGE_CELLS = 150  # at which the antipodal peer looks, evenly over the object
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ def by_edges(heights: HeightMap | None, mask: np.ndarray) -> Choice | None:
     """The place where opposite edges of the map face the two fingers best, and lie evenly between them."""
     if heights is None:
         return None
-    cells = np.argwhere(mask)[::2]
+    on = np.argwhere(mask)
+    cells = on[:: max(1, len(on) // EDGE_CELLS)]
     bins = np.tile(np.arange(gr.ANGLES), len(cells))
     xy, angles = np.repeat(centers_of(cells), gr.ANGLES, axis=0), gr.bin_angles()[bins]
     placed = gr.fit_gripper(heights, xy, angles, SHAPE, LIMITS)

@@ -20,6 +20,8 @@ import numpy as np
 from barn import choose_worlds, metrics_of, plot, print_drives
 from barn_drive import CONTROL_PERIOD_S, Drive, Driver, Task
 
+from axon_planner.config import PlannerConfig
+from axon_planner.runtime import Navigator
 from axon_policy.config import PolicyConfig
 from axon_policy.runtime import DrivePolicy
 from axon_safety.config import SafetyConfig
@@ -29,6 +31,10 @@ from axon_sim.planar import PlanarConfig, PlanarSimulator
 KINDS = ("policy", "unshielded", "tracker")
 OF_PEERS = ("success", "collision", "timeout", "score", "time_mean_s")
 FIRST_TRAINED_SEED = 500_000
+
+Latency = tuple[float, float]
+"""Median and 95th percentile of the network's time in one drive, in seconds; NaN where there is no network."""
+Drives = dict[str, list[tuple[Drive, Latency]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,17 +69,18 @@ def worlds_of(args: argparse.Namespace) -> tuple[str | None, list[int]]:
     raise ValueError("no worlds: give --data DIR (the BARN worlds) or --generated N")
 
 
-def numbers_of(drives: dict[str, list[tuple[Drive, float]]]) -> dict[str, float]:
+def numbers_of(drives: Drives) -> dict[str, float]:
     """The policy's means under their own names, those of its peers with the peer's name before them."""
     means = {kind: metrics_of([drive for drive, _ in runs], 1.0) for kind, runs in drives.items()}
     numbers = {key: value for key, value in means["policy"].items() if key != "speedup"}
-    numbers["network_p95_ms"] = 1000.0 * float(np.median([latency_s for _, latency_s in drives["policy"]]))
+    p50_s, p95_s = np.median([latency for _, latency in drives["policy"]], axis=0)
+    numbers |= {"network_p50_ms": 1000.0 * float(p50_s), "network_p95_ms": 1000.0 * float(p95_s)}
     peers = (kind for kind in drives if kind != "policy")
     return numbers | {f"{kind}_{key}": means[kind][key] for kind in peers for key in OF_PEERS}
 
 
-def drive_all(tasks: list[Task], model: str, jobs: int) -> dict[str, list[tuple[Drive, float]]]:
-    """All tasks by all kinds of drivers, in `jobs` processes: each drive with the network's 95th percentile."""
+def drive_all(tasks: list[Task], model: str, jobs: int) -> Drives:
+    """All tasks by all kinds of drivers, in `jobs` processes."""
     os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         calls = {kind: [pool.submit(run, kind, model, task) for task in tasks] for kind in KINDS}
@@ -100,17 +107,29 @@ class PolicyDriver(Driver):
         return step.over, step.reason, ""
 
 
+class TrackerDriver(Driver):
+    """The classical navigator alone, without the learned refiner of its paths."""
+
+    def __init__(self) -> None:
+        self.config = PlanarConfig()
+        self.navigator = Navigator(PlannerConfig(control_rate_hz=1.0 / CONTROL_PERIOD_S, refine=False))
+        self.safety = SafetyConfig(rate_hz=1.0 / CONTROL_PERIOD_S)
+        self.navigator.warm_up()
+
+
 @cache
 def driver_of(kind: str, model: str) -> Driver:
     """The process's own driver, made once."""
-    return Driver() if kind == "tracker" else PolicyDriver(model, kind == "policy")
+    return TrackerDriver() if kind == "tracker" else PolicyDriver(model, kind == "policy")
 
 
-def run(kind: str, model: str, task: Task) -> tuple[Drive, float]:
-    """One drive, and the 95th percentile of the network's time in it (NaN where there is none)."""
+def run(kind: str, model: str, task: Task) -> tuple[Drive, Latency]:
+    """One drive, and what the network took in it."""
     driver = driver_of(kind, model)
     world = generate_barn(task.index) if task.data_dir is None else load_barn(task.data_dir, task.index)
     seed = int(np.random.SeedSequence([task.seed, task.index, task.run]).generate_state(1)[0])
     drive = replace(driver.drive(world, seed), index=task.index, run=task.run)
-    is_learned = isinstance(driver, PolicyDriver)
-    return drive, driver.navigator.network.latency.summary().p95_s if is_learned else float("nan")
+    if not isinstance(driver, PolicyDriver):
+        return drive, (float("nan"),) * 2
+    latency = driver.navigator.network.latency.summary()
+    return drive, (latency.p50_s, latency.p95_s)

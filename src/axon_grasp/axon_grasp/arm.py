@@ -25,7 +25,7 @@ _CHECK_STEP_RAD = 0.06
 _LINE_STEP_M = 0.015
 _LARGEST_JUMP_RAD = 0.5  # between neighbours of a straight line; more is another branch of the solution
 _SPHERES_APART_M = 0.02
-_MARGIN_M = 0.01
+_MARGIN_M = 0.004
 _LOAD_RADIUS_M = 0.04
 _LOAD = "load in the hand"
 

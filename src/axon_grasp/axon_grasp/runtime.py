@@ -37,7 +37,7 @@ from axon_grasp.heightmap import (
 OBSTACLE_CELL_M = 0.02
 OBSTACLE_BOUNDS_M = (-0.6, -1.0, 1.6, 1.0)  # x and y from and to, in the base's frame
 _SIDE_RAD = 1.4  # of the arm's first joint
-_SHORTER_APPROACHES = (1.0, 0.6, 0.35)
+_SHORTER_APPROACHES = (1.0, 0.8, 0.65, 0.55)
 
 __all__ = ["Grasper", "NoGrasp", "NoReach", "NothingSeen", "PickPlan", "Seen"]
 
