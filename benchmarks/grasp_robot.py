@@ -63,9 +63,13 @@ class SimRobot:
                 call.end(error=late)
                 self._calls = [row for row in self._calls if row[0] is not call]
 
-    def object_height_m(self) -> float:
-        """Return the height of the object's middle: for the verdict alone."""
-        return float(self.sim.data.body(OBJECT).xpos[2])
+    def object_place_m(self) -> np.ndarray:
+        """Return where the object's middle is (3,) in the world: for the verdict alone."""
+        return self.sim.data.body(OBJECT).xpos.copy()
+
+    def hand_place_m(self) -> np.ndarray:
+        """Return where the fingertips are (3,) in the world: for the verdict alone."""
+        return self.sim.data.body("gripper_tcp").xpos.copy()
 
     def now_s(self) -> float:
         """Return simulated time."""

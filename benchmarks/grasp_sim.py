@@ -224,7 +224,7 @@ def pick_once(grasper: Grasper, simulator: Any, target: np.ndarray) -> str:
     robot = SimRobot(simulator)
     for _ in range(50):
         robot.step()
-    stood_m = robot.object_height_m()
+    stood_m = robot.object_place_m()
     steps = pick(robot, grasper, Request(target_m=target))
     try:
         while simulator.time_s < PICK_LIMIT_S:
@@ -233,9 +233,10 @@ def pick_once(grasper: Grasper, simulator: Any, target: np.ndarray) -> str:
     except StopIteration:
         for _ in range(50):
             robot.step()
-        touch = min(robot.touch_n() or (0.0, 0.0))
-        moved = abs(robot.object_height_m() - stood_m) > 0.02 and robot.object_height_m() > 0.25
-        return "" if touch > 0.5 and moved else "reported as held, and is not"
+        moved_m = float(np.linalg.norm(robot.object_place_m() - stood_m))
+        away_m = float(np.linalg.norm(robot.object_place_m() - robot.hand_place_m()))
+        held = min(robot.touch_n() or (0.0, 0.0)) > 0.5 and moved_m > 0.05 and away_m < 0.25
+        return "" if held else "reported as held, and is not"
     except PickFailed as error:
         return f"{error.code}: {error}"
     finally:
