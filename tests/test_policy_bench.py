@@ -34,12 +34,12 @@ def test_numbers_of_the_policy_have_plain_names_and_those_of_its_peers_their_own
     good = Drive(1, 0, "success", "", 12.0, 5.0, 1.0, 0.1, 0.0, np.zeros((1, 3)))
     bad = replace(good, outcome="collision")
     drives = {
-        "policy": [(good, 0.001), (good, 0.003)],
-        "unshielded": [(good, 0.001), (bad, 0.001)],
-        "tracker": [(good, 0.0)],
+        "policy": [(good, (0.001, 0.002)), (good, (0.003, 0.004))],
+        "unshielded": [(good, (0.001, 0.002)), (bad, (0.001, 0.002))],
+        "tracker": [(good, (np.nan, np.nan))],
     }
     numbers = bench.numbers_of(drives)
-    assert numbers["success"] == 1.0 and numbers["collision"] == 0.0 and numbers["network_p95_ms"] == pytest.approx(2.0)
+    assert numbers["success"] == 1.0 and numbers["collision"] == 0.0 and numbers["network_p50_ms"] == pytest.approx(2.0)
     assert numbers["unshielded_success"] == numbers["unshielded_collision"] == 0.5
     assert numbers["tracker_success"] == 1.0 and "speedup" not in numbers
 

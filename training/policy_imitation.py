@@ -70,7 +70,7 @@ class Expert:
             PlannerConfig(
                 control_rate_hz=1.0 / DECISION_PERIOD_S, max_speed_mps=MAX_SPEED_MPS, max_reverse_mps=MAX_REVERSE_MPS,
                 max_turn_radps=MAX_TURN_RADPS, goal_tolerance_m=0.2, goal_yaw_tolerance_rad=3.15, goal_timeout_s=0.0,
-                samples=200,
+                samples=200, refine=False,
             )
         )  # fmt: skip
         self.navigator.warm_up()
@@ -232,7 +232,11 @@ def _collect_prepared(
 def imitate(
     network: DriveNetwork, optimizer: torch.optim.Optimizer, rows: Demonstrations, steps: int, rng: np.random.Generator
 ) -> float:
-    """So many steps of regression on the expert's answers; return the mean loss. Half of each batch is mirrored."""
+    """So many steps of regression on the expert's answers; return the mean loss. Half of each batch is mirrored.
+
+    The loss is all but absolute: where the expert passes now left, now right, the median is one of the two, and the
+    mean would be straight on.
+    """
     losses = []
     for _ in range(steps):
         picked = np.sort(rng.integers(0, len(rows.action), BATCH))
@@ -244,7 +248,7 @@ def imitate(
         answers[flip] = mirror_action(answers[flip])
         with torch.autocast("cpu", torch.bfloat16):
             said = network.one_sided(torch.from_numpy(seen["map"]), torch.from_numpy(seen["vector"]))
-        loss = functional.smooth_l1_loss(said.float(), torch.from_numpy(answers), beta=0.2)
+        loss = functional.smooth_l1_loss(said.float(), torch.from_numpy(answers), beta=0.02)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
