@@ -210,8 +210,9 @@ class _Reader:
         self._log.focal_px = float(msg.k[0])
 
     def _on_grasps(self, time_s: float, msg: Any) -> None:
-        if msg.grasps:
-            self._log.grasps.append(Stamped(time_s, [_grasp(one) for one in msg.grasps]))
+        if msg.grasps:  # by the stamp of the image that they were found in: the camera has moved since
+            stamp = msg.header.stamp
+            self._log.grasps.append(Stamped(stamp.sec + 1e-9 * stamp.nanosec, [_grasp(one) for one in msg.grasps]))
 
     def _on_task(self, time_s: float, msg: Any) -> None:
         values = {pair.key: pair.value for pair in msg.values}
