@@ -254,5 +254,6 @@ def show(file: Path, pictures: list[tuple[LabelledImage, Detections]]) -> None:
         tiles.append(cv2.resize(drawn, (416, 416 * drawn.shape[0] // drawn.shape[1])))
     tall = max(tile.shape[0] for tile in tiles)
     padded = [np.pad(tile, ((0, tall - tile.shape[0]), (0, 0), (0, 0))) for tile in tiles]
-    rows = [np.hstack(padded[i : i + 6]) for i in range(0, len(padded) - 5, 6)]
+    across = min(6, len(padded))
+    rows = [np.hstack(padded[i : i + across]) for i in range(0, len(padded) - across + 1, across)]
     cv2.imwrite(str(file), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
