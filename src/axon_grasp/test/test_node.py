@@ -118,11 +118,11 @@ class Bench:
     def __init__(self, node, grasp: GraspNode, fake: FakeRobot):
         self.node, self.grasp, self.robot = node, grasp, fake
         self.client, self.stages = ActionClient(node, Pick, "pick"), []
-        assert self.until(lambda: grasp.state == "active" and self.client.server_is_ready(), 30.0)
-        assert self.until(lambda: grasp._grasper.arm is not None and grasp._depth is not None and grasp._joints, 20.0)
-        assert self.until(lambda: all(client.server_is_ready() for client in grasp._controllers.values()), 20.0)
+        assert self.until(lambda: grasp.state == "active" and self.client.server_is_ready(), 60.0)
+        assert self.until(lambda: grasp._grasper.arm is not None and grasp._depth is not None and grasp._joints, 60.0)
+        assert self.until(lambda: all(client.server_is_ready() for client in grasp._controllers.values()), 60.0)
 
-    def until(self, predicate, timeout_s=20.0):
+    def until(self, predicate, timeout_s=60.0):
         return spin_until(self.node, predicate, timeout_s)
 
     def send(self, **goal):
@@ -134,7 +134,7 @@ class Bench:
 
     def finish(self, handle):
         future = handle.get_result_async()
-        assert self.until(future.done, 60.0)
+        assert self.until(future.done, 90.0)
         return future.result().status, future.result().result
 
 
@@ -211,8 +211,8 @@ def test_a_controller_that_aborts_ends_the_pick_with_its_words(make):
 
 def test_cancelling_stops_the_arm(make):
     bench = make({"head_joint": ""})
-    handle = bench.send(target=at(*SCENE.target_m))
     bench.robot.slow = True
+    handle = bench.send(target=at(*SCENE.target_m))
     assert bench.until(lambda: bench.robot.waiting)
     cancelled = handle.cancel_goal_async()
     assert bench.until(cancelled.done)
