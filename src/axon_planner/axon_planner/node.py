@@ -15,13 +15,11 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from rclpy.time import Time
 from sensor_msgs.msg import LaserScan
 
 from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
-from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.planning import PlanResult
 from axon_planner.refiner import Verdict
@@ -31,22 +29,21 @@ from axon_ros.conversions import (
     grid_from_msg,
     grid_to_msg,
     header,
-    odometry_from_msg,
     path_from_msg,
     path_to_msg,
     pose_from_msg,
     pose_to_msg,
-    scan_from_msg,
     twist_to_msg,
 )
 from axon_ros.diagnostics import ModelInfo
+from axon_ros.driving import BaseMotion, PlacedScans, pose_of_frame
 from axon_ros.endings import Endings
 from axon_ros.errors import BadInput, NoTransform
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, LATCHED, RESULT, SENSOR
 from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
-from axon_ros.stamps import duration_of, stamp_seconds
+from axon_ros.stamps import duration_of
 
 PLANNER_IDS = ("", "GridBased", "astar")
 CONTROLLER_IDS = ("", "FollowPath", "mppi")
@@ -128,16 +125,16 @@ class PlannerNode(SkillNode):
         self._name_model()
 
     def on_start(self) -> None:
-        self._pending: tuple[Any, Scan, str] | None = None
-        self._odometry: tuple[float, Twist2] | None = None
+        self._scans = PlacedScans(self, self.config.global_frame, self._navigator.observe)
+        self._motion = BaseMotion(self, self.config.global_frame, self.config.base_frame)
         self._published_path: np.ndarray | None = None
         command_type = TwistStamped if self.config.stamped else Twist
         self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
         self._plan_output = self.output(Path, "plan", RESULT)
         self._raw_output = self.output(Path, "plan_raw", RESULT)
         self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
-        self.input(LaserScan, "scan", self._on_scan, SENSOR)
-        self.input(Odometry, "odom", self._on_odometry, SENSOR)
+        self.input(LaserScan, "scan", self._scans.take, SENSOR)
+        self.input(Odometry, "odom", self._motion.take, SENSOR)
         self.input(OccupancyGrid, "map", self._on_map, LATCHED, timeout_s=None, required=False)
         self.input(PoseStamped, "goal_pose", self._on_goal_pose, RESULT, timeout_s=None, required=False)
         self.action(ComputePathToPose, "compute_path_to_pose", self._compute_path)
@@ -175,27 +172,6 @@ class PlannerNode(SkillNode):
         }
 
     # Inputs
-
-    def _on_scan(self, msg: LaserScan) -> None:
-        scan = scan_from_msg(msg)
-        self._enter_scan()  # the one before, whose transform may have come by now
-        self._pending = (msg.header.stamp, scan, msg.header.frame_id)
-        self._enter_scan()
-
-    def _enter_scan(self) -> None:
-        """Enter the pending scan where the transform of its stamp is known; else it waits for the next occasion."""
-        if self._pending is None:
-            return
-        stamp, scan, frame = self._pending
-        try:
-            pose = self.lookup_se2(self.config.global_frame, frame, stamp)
-        except NoTransform:
-            return
-        self._pending = None
-        self._navigator.observe(stamp_seconds(stamp), scan, pose)
-
-    def _on_odometry(self, msg: Odometry) -> None:
-        self._odometry = (stamp_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         grid: Grid = grid_from_msg(msg)
@@ -272,7 +248,7 @@ class PlannerNode(SkillNode):
         if drive.target.frame != self.config.map_frame:
             return
         try:
-            global_T_map = self._frame_pose(drive.target.frame)
+            global_T_map = pose_of_frame(self, self.config.global_frame, drive.target.frame)
         except NoTransform:
             return  # said in diagnostics; odometry alone is good for a while yet
         moved = replace(drive.target, global_T_frame=global_T_map)
@@ -298,7 +274,7 @@ class PlannerNode(SkillNode):
     # Control
 
     def _control(self) -> None:
-        self._enter_scan()
+        self._scans.settle()
         drive = self._drive
         if drive is None:
             return
@@ -325,18 +301,11 @@ class PlannerNode(SkillNode):
         self._give_feedback(drive, now_s, step, pose, velocity)
 
     def _base_state(self, now_s: float) -> tuple[np.ndarray, Twist2]:
-        """Pose of the base now, carried on from the newest transform at the measured velocity; BadInput if stale."""
-        if self._odometry is None or abs(now_s - self._odometry[0]) > self.config.odom_timeout_s:
-            age = "not there yet" if self._odometry is None else f"{now_s - self._odometry[0]:.2f} s old"
-            raise BadInput(f"newest odometry is {age}: check the base and its topic")
-        pose = self._base_pose()
-        frames = self.config.global_frame, self.config.base_frame
-        age_s = now_s - stamp_seconds(self.tf.lookup_transform(*frames, Time()).header.stamp)
-        if abs(age_s) > self.config.odom_timeout_s:
-            raise NoTransform(f"transform {frames[0]} <- {frames[1]} is {age_s:.2f} s old: check who publishes it")
-        velocity = self._odometry[1]
-        moved = np.array([velocity.vx_mps * age_s, 0.0, velocity.wz_radps * age_s])
-        return se2_compose(pose, moved), velocity
+        """Pose of the base now, and its velocity; BadInput if the odometry is stale."""
+        pose, velocity, age_s = self._motion.now(now_s, self.config.odom_timeout_s)
+        if age_s > self.config.odom_timeout_s:
+            raise BadInput(f"newest odometry is {age_s:.2f} s old: check the base and its topic")
+        return pose, velocity
 
     def _wait_for_state(self, drive: Drive, now_s: float, error: BadInput) -> None:
         self._publish_command(Twist2())
@@ -398,13 +367,6 @@ class PlannerNode(SkillNode):
     def _base_pose(self) -> np.ndarray:
         return self.lookup_se2(self.config.global_frame, self.config.base_frame)
 
-    def _frame_pose(self, frame: str) -> np.ndarray:
-        if not frame:
-            raise NoTransform("the goal has no frame_id: set it, to 'map' or 'odom' for instance")
-        if frame == self.config.global_frame:
-            return np.zeros(3)
-        return self.lookup_se2(self.config.global_frame, frame)
-
     def _pose_target(self, stamped: PoseStamped) -> Target:
         return self._target(stamped.header.frame_id, pose_from_msg(stamped.pose))
 
@@ -414,7 +376,7 @@ class PlannerNode(SkillNode):
         return self._target(msg.header.frame_id or msg.poses[0].header.frame_id, np.array(path_from_msg(msg)))
 
     def _target(self, frame: str, poses: np.ndarray) -> Target:
-        return Target(frame, poses, self._frame_pose(frame))
+        return Target(frame, poses, pose_of_frame(self, self.config.global_frame, frame))
 
 
 def _farthest_apart(a: np.ndarray, b: np.ndarray) -> float:

@@ -96,8 +96,8 @@ class FakeRobot:
         newest = self.stamp_s - 0.5 * TICK_S
         if self.planner.now_s() < newest:
             return False
-        odometry = self.planner._odometry if self.planner.state == "active" and self.measuring else None
-        return odometry is None or odometry[0] >= newest
+        stamp_s = self.planner._motion.stamp_s if self.planner.state == "active" and self.measuring else None
+        return stamp_s is None or stamp_s >= newest
 
     def wait(self, seconds: float) -> None:
         end_s = self.world.time_s + seconds

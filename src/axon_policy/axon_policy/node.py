@@ -14,23 +14,22 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from nav2_msgs.action import FollowPath, NavigateToPose
 from nav_msgs.msg import Odometry
-from rclpy.time import Time
 from sensor_msgs.msg import LaserScan
 
 from axon_core.geometry import se2_compose
 from axon_core.motion import Twist2
-from axon_core.scans import Scan
 from axon_policy.config import PolicyConfig
 from axon_policy.runtime import HALTED, DrivePolicy, DriveStatus, DriveStep
-from axon_ros.conversions import header, odometry_from_msg, pose_from_msg, pose_to_msg, scan_from_msg, twist_to_msg
+from axon_ros.conversions import header, pose_from_msg, pose_to_msg, twist_to_msg
 from axon_ros.diagnostics import ModelInfo
+from axon_ros.driving import BaseMotion, PlacedScans, pose_of_frame
 from axon_ros.endings import Endings
 from axon_ros.errors import BadInput, NoTransform
 from axon_ros.process import node_main
 from axon_ros.qos import COMMAND, SENSOR
 from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
-from axon_ros.stamps import duration_of, stamp_seconds
+from axon_ros.stamps import duration_of
 
 FEEDBACK_S = 0.2
 
@@ -74,12 +73,12 @@ class PolicyNode(SkillNode):
         self.model = ModelInfo(model.name, model.version, model.sha256, self._policy.network.device)
 
     def on_start(self) -> None:
-        self._pending: tuple[Any, Scan, str] | None = None
-        self._odometry: tuple[float, Twist2] | None = None
+        self._scans = PlacedScans(self, self.config.global_frame, self._policy.observe)
+        self._motion = BaseMotion(self, self.config.global_frame, self.config.base_frame)
         self._standing = True
         self._command = self.output(TwistStamped if self.config.stamped else Twist, "cmd_vel_policy", COMMAND)
-        self.input(LaserScan, "scan", self._on_scan, SENSOR)
-        self.input(Odometry, "odom", self._on_odometry, SENSOR)
+        self.input(LaserScan, "scan", self._scans.take, SENSOR)
+        self.input(Odometry, "odom", self._motion.take, SENSOR)
         self.action(NavigateToPose, "policy/navigate_to_pose", self._endings.execute, accepted=self._navigate)
         self.timer(1.0 / self.config.control_rate_hz, self._control)
 
@@ -99,36 +98,13 @@ class PolicyNode(SkillNode):
             return {}
         return {"network_p95_ms": f"{1000.0 * self._policy.network.latency.summary().p95_s:.2f}"}
 
-    # Inputs
-
-    def _on_scan(self, msg: LaserScan) -> None:
-        scan = scan_from_msg(msg)
-        self._enter_scan()  # the one before, whose transform may have come by now
-        self._pending = (msg.header.stamp, scan, msg.header.frame_id)
-        self._enter_scan()
-
-    def _enter_scan(self) -> None:
-        """Enter the pending scan where the transform of its stamp is known; else it waits for the next occasion."""
-        if self._pending is None:
-            return
-        stamp, scan, frame = self._pending
-        try:
-            pose = self.lookup_se2(self.config.global_frame, frame, stamp)
-        except NoTransform:
-            return
-        self._pending = None
-        self._policy.observe(stamp_seconds(stamp), scan, pose)
-
-    def _on_odometry(self, msg: Odometry) -> None:
-        self._odometry = (stamp_seconds(msg.header.stamp), odometry_from_msg(msg)[1])
-
     # The action
 
     def _navigate(self, handle: Any) -> None:
         stamped = handle.request.pose
         try:
             frame, pose = stamped.header.frame_id, pose_from_msg(stamped.pose)
-            goal = se2_compose(self._frame_pose(frame), pose)
+            goal = se2_compose(pose_of_frame(self, self.config.global_frame, frame), pose)
         except BadInput as error:
             code = _Result.TF_ERROR if isinstance(error, NoTransform) else _Result.UNKNOWN
             self._conclude(handle, "abort", code, str(error))
@@ -155,7 +131,7 @@ class PolicyNode(SkillNode):
     # Control
 
     def _control(self) -> None:
-        self._enter_scan()
+        self._scans.settle()
         drive = self._drive
         if drive is None:
             return
@@ -164,7 +140,7 @@ class PolicyNode(SkillNode):
             return
         now_s = self.now_s()
         try:
-            pose, velocity, age_s = self._base_state(now_s)
+            pose, velocity, age_s = self._motion.now(now_s, self.config.odom_timeout_s)
         except BadInput as error:
             self._wait_for_state(drive, now_s, error)
             return
@@ -187,19 +163,6 @@ class PolicyNode(SkillNode):
             self._publish_command(step.command)
         self._give_feedback(drive, now_s, step, pose, velocity)
 
-    def _base_state(self, now_s: float) -> tuple[np.ndarray, Twist2, float]:
-        """Pose of the base now, carried on from the newest transform at the measured velocity, which is so old."""
-        if self._odometry is None:
-            raise BadInput("newest odometry is not there yet: check the base and its topic")
-        frames = self.config.global_frame, self.config.base_frame
-        pose = self.lookup_se2(*frames)
-        age_s = now_s - stamp_seconds(self.tf.lookup_transform(*frames, Time()).header.stamp)
-        if abs(age_s) > self.config.odom_timeout_s:
-            raise NoTransform(f"transform {frames[0]} <- {frames[1]} is {age_s:.2f} s old: check who publishes it")
-        stamp_s, velocity = self._odometry
-        moved = np.array([velocity.vx_mps * age_s, 0.0, velocity.wz_radps * age_s])
-        return se2_compose(pose, moved), velocity, abs(now_s - stamp_s)
-
     def _wait_for_state(self, drive: Drive, now_s: float, error: BadInput) -> None:
         self._stand()
         self.diagnose(Level.WARN, f"halted: {error}", key="drive")
@@ -213,9 +176,10 @@ class PolicyNode(SkillNode):
         if drive.frame != self.config.map_frame:
             return
         try:
-            self._policy.move_goal(se2_compose(self._frame_pose(drive.frame), drive.frame_T_goal))
+            global_T_map = pose_of_frame(self, self.config.global_frame, drive.frame)
         except NoTransform:
             return  # odometry alone is good for a while yet
+        self._policy.move_goal(se2_compose(global_T_map, drive.frame_T_goal))
 
     def _give_feedback(self, drive: Drive, now_s: float, step: DriveStep, pose: np.ndarray, velocity: Twist2) -> None:
         if now_s - drive.feedback_s < FEEDBACK_S:
@@ -231,7 +195,7 @@ class PolicyNode(SkillNode):
             )
         )
 
-    # Output and frames
+    # Output
 
     def _publish_command(self, command: Twist2) -> None:
         self._standing = False
@@ -248,11 +212,6 @@ class PolicyNode(SkillNode):
         if self.config.stamped:
             message = TwistStamped(header=header(self.now_s(), self.config.base_frame), twist=message)
         self._command.publish(message)
-
-    def _frame_pose(self, frame: str) -> np.ndarray:
-        if not frame:
-            raise NoTransform("the goal has no frame_id: set it, to 'map' or 'odom' for instance")
-        return np.zeros(3) if frame == self.config.global_frame else self.lookup_se2(self.config.global_frame, frame)
 
 
 main = node_main(PolicyNode)

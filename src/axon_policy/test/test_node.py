@@ -93,8 +93,8 @@ class FakeRobot:
         newest = self.stamp_s - 0.5 * TICK_S
         if self.policy.now_s() < newest:
             return False
-        odometry = self.policy._odometry if self.policy.state == "active" and self.measuring else None
-        return odometry is None or odometry[0] >= newest
+        stamp_s = self.policy._motion.stamp_s if self.policy.state == "active" and self.measuring else None
+        return stamp_s is None or stamp_s >= newest
 
     def wait(self, seconds: float) -> None:
         end_s = self.simulator.time_s + seconds
