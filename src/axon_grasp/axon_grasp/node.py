@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from axon_msgs.action import Pick
 from axon_msgs.msg import Grasp, GraspArray
 from axon_ros import BadInput, Level, SkillNode, node_main
 from axon_ros.conversions import (
+    DEPTH_ENCODINGS,
     camera_from_msg,
     depth_from_msg,
     header,
@@ -44,7 +47,6 @@ from axon_ros.errors import NoTransform
 from axon_ros.qos import LATCHED, RESULT, SENSOR
 from axon_ros.stamps import duration_of, stamp_seconds
 
-DEPTH_ENCODINGS = ("32FC1", "16UC1")
 STEP_S = 0.04
 SERVER_PATIENCE_S = 3.0
 ACTION_PATIENCE_S = 10.0  # beyond the time that a path should take
@@ -87,6 +89,7 @@ class GraspNode(SkillNode):
             "gripper": ActionClient(self, GripperCommand, "gripper_controller/gripper_cmd"),
         }
         self._running: list[Any] = []  # handles of the controllers' goals
+        self._unsent: list[Unsent] = []
         self.action(Pick, "pick", self._endings.execute, accepted=self._on_pick)
         self.serve(Trigger, "release", self._on_release)
         self.timer(STEP_S, self._advance, steady=True)
@@ -216,9 +219,10 @@ class GraspNode(SkillNode):
         if self._task is not None:
             response.success, response.message = False, "a pick is going on: cancel it first"
             return response
-        call = self.grip(self.config.gripper_max_opening_m, 0.0)
-        response.success = call.error is None
-        response.message = "the gripper opens" if call.error is None else str(call.error)
+        response.success = self._controllers["gripper"].server_is_ready()
+        response.message = "the gripper opens" if response.success else no_server("gripper")
+        if response.success:
+            self.grip(self.config.gripper_max_opening_m, 0.0)
         return response
 
     def _request_of(self, goal: Pick.Goal) -> Request:
@@ -236,6 +240,7 @@ class GraspNode(SkillNode):
 
     def _advance(self) -> None:
         """Carry the present task on by one look."""
+        self._send_unsent()
         task = self._task
         if task is None:
             return
@@ -275,6 +280,7 @@ class GraspNode(SkillNode):
         for handle in self._running:
             handle.cancel_goal_async()
         self._running.clear()
+        self._unsent.clear()
         task.steps.close()
         failed = state == "abort"
         self.diagnose(Level.WARN if failed else Level.OK, f"last pick: {code}: {text}", key="pick")
@@ -369,10 +375,7 @@ class GraspNode(SkillNode):
 
     def _ask(self, name: str, goal: Any, went_well: Callable[[int, Any], bool], patience_s: float) -> Call:
         """Send a goal to a controller; the call ends with its result, or as ARM_FAILED."""
-        call, client = Call(), self._controllers[name]
-        if not client.server_is_ready():
-            call.end(error=PickFailed("ARM_FAILED", f"no action server for the {name}: start its controller"))
-            return call
+        call, client, task = Call(), self._controllers[name], self._task
 
         def on_result(handle: Any, future: Any) -> None:
             if handle in self._running:
@@ -387,11 +390,29 @@ class GraspNode(SkillNode):
             if not handle.accepted:
                 call.end(error=PickFailed("ARM_FAILED", f"the {name}'s controller refused the goal"))
                 return
+            if self._task is not task:
+                handle.cancel_goal_async()  # accepted only after its pick had ended
+                return
             self._running.append(handle)
             handle.get_result_async().add_done_callback(lambda done: on_result(handle, done))
 
-        client.send_goal_async(goal).add_done_callback(on_answer)
+        def send() -> None:
+            client.send_goal_async(goal).add_done_callback(on_answer)
+
+        self._unsent.append(Unsent(name, call, send, time.monotonic() + SERVER_PATIENCE_S))
+        self._send_unsent()
         return call
+
+    def _send_unsent(self) -> None:
+        """Send the goals whose controllers are found by now: discovery may take a while after a start."""
+        waiting, self._unsent = self._unsent, []
+        for unsent in waiting:
+            if self._controllers[unsent.name].server_is_ready():
+                unsent.send()
+            elif time.monotonic() > unsent.until_s:
+                unsent.call.end(error=PickFailed("ARM_FAILED", no_server(unsent.name)))
+            else:
+                self._unsent.append(unsent)
 
     # Outputs
 
@@ -403,6 +424,21 @@ class GraspNode(SkillNode):
             self._grasps_output.publish(GraspArray(header=depth.header, grasps=rows))
         if self._markers_output.watched:
             self._markers_output.publish(markers_of(rows, depth.header, self.config.gripper))
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """A goal whose controller is not found yet, and until when (steady clock) it is waited for."""
+
+    name: str
+    call: Call
+    send: Callable[[], None]
+    until_s: float
+
+
+def no_server(name: str) -> str:
+    """Return what to do about a controller that does not answer."""
+    return f"no action server for the {name}: start its controller"
 
 
 class Task:

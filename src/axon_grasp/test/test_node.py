@@ -202,6 +202,28 @@ def test_what_cannot_be_picked_is_refused_with_the_reason(make, goal, code, says
     assert "arm" not in bench.robot.asked
 
 
+def test_a_controller_that_is_found_late_is_waited_for(make, monkeypatch):
+    bench = make()
+    client, looks = bench.grasp._controllers["gripper"], []
+
+    def ready():
+        looks.append(True)
+        return len(looks) > 5
+
+    monkeypatch.setattr(client, "server_is_ready", ready)
+    status, result = bench.finish(bench.send(target=at(*SCENE.target_m)))
+    assert status == GoalStatus.STATUS_SUCCEEDED, result.error_msg
+    assert len(looks) > 5
+
+
+def test_a_controller_that_is_never_found_is_named(make, monkeypatch):
+    bench = make()
+    monkeypatch.setattr(bench.grasp._controllers["gripper"], "server_is_ready", lambda: False)
+    status, result = bench.finish(bench.send(target=at(*SCENE.target_m)))
+    assert (status, result.error_code) == (GoalStatus.STATUS_ABORTED, Code.ARM_FAILED)
+    assert "gripper" in result.error_msg and "start its controller" in result.error_msg
+
+
 def test_a_controller_that_aborts_ends_the_pick_with_its_words(make):
     bench = make({"head_joint": ""})
     bench.robot.refusing = True
