@@ -24,7 +24,9 @@ from axon_core.geometry import se2_compose, se2_from_matrix, se2_inverse
 from axon_core.scans import Scan
 from axon_ros import BadInput, Level, SkillNode, node_main
 from axon_ros.conversions import (
+    DEPTH_ENCODINGS,
     camera_from_msg,
+    depth_from_msg,
     grid_to_msg,
     header,
     image_from_msg,
@@ -39,7 +41,6 @@ from axon_ros.stamps import stamp_seconds
 from axon_slam.config import SlamConfig
 from axon_slam.runtime import Slam, SlamResult, SlamState
 
-DEPTH_ENCODINGS = ("32FC1", "16UC1")
 _TF_PERIOD_S = 0.05
 _TF_AHEAD_S = 0.1  # map -> odom holds on: stamped ahead, so that who asks for now does not wait for the next one
 _TF_WAIT_S = 0.15
@@ -167,9 +168,7 @@ class SlamNode(SkillNode):
 
     def _step(self, images: tuple[Image, Image, PinholeCamera]) -> None:
         color, depth, camera = images
-        pair = _Pair(
-            color.header.stamp, color.header.frame_id, image_from_msg(color, "rgb8"), _depth_m(image_from_msg(depth))
-        )
+        pair = _Pair(color.header.stamp, color.header.frame_id, image_from_msg(color, "rgb8"), depth_from_msg(depth))
         mount = self._awaited(self.config.base_frame, pair.frame_id, pair.stamp)
         odom = None
         if self.config.use_odometry:
@@ -305,11 +304,6 @@ def _folder(config: SlamConfig) -> FilePath:
     if not config.map_dir:
         raise ValueError("map_dir is empty: set the parameter map_dir to the map's folder")
     return FilePath(config.map_dir).expanduser()
-
-
-def _depth_m(depth: AnyArray) -> AnyArray:
-    """Return depth in m of 16UC1, which is in mm, or 32FC1 (REP-118)."""
-    return depth.astype(np.float32) * np.float32(1e-3) if depth.dtype == np.uint16 else depth
 
 
 def _ros_covariance(covariance: FloatArray, map_R_base: FloatArray) -> list[float]:
