@@ -31,6 +31,7 @@ from axon_mission.skills import Code, Failure, Skills
 FloatArray = NDArray[np.float64]
 Steps = Iterator[None]
 _STALLED_AFTER_S = 2.5
+_PAUSE_S = 1.5
 _PROGRESS_M = 0.01
 _BACK_OFF_MPS = -0.12
 
@@ -74,6 +75,7 @@ def go_to(fetch: Fetch, name: str) -> Steps:
             fetch.said = f"drive {attempt} to {name}: {failure}"
             if attempt == fetch.config.drive_attempts:
                 raise
+            yield from fetch.wait_s(_PAUSE_S)  # a planner that has just started may not know the map's frame yet
 
 
 def find(fetch: Fetch) -> Steps:
