@@ -45,6 +45,9 @@ class SlamConfig:
     max_jump_m: float = param(
         0.4, "A pose farther from its prediction is not believed", unit="m", minimum=0.02, maximum=10.0
     )
+    max_jump_rad: float = param(
+        0.6, "A pose turned farther from its prediction is not believed", unit="rad", minimum=0.02, maximum=3.15
+    )
     lost_after_s: float = param(
         0.5, "Time without a believed pose after which the track is lost", unit="s", minimum=0.05, maximum=10.0
     )

@@ -37,7 +37,9 @@ OPTICAL = np.array([[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0
 _BLIND_FEATURES = 40  # an image with fewer shows nothing to hold on to
 _EDGE_MATCHES = 30
 _MIN_NOVELTY = 0.3  # of a keyframe's distance: no second one for the same place, however little it overlaps
-_DRIFT_FLOOR_M, _DRIFT_SHARE = 0.5, 0.1  # a loop that corrects more than this of the way since is none
+# A loop that corrects more than this, and this much a metre of the way since, is none.
+_DRIFT_FLOOR_M, _DRIFT_M_PER_M = 0.5, 0.1
+_DRIFT_FLOOR_RAD, _DRIFT_RAD_PER_M = 0.35, 0.02
 
 
 class SlamState(Enum):
@@ -260,19 +262,24 @@ class Slam:
         count = 0 if track is None else track.count
         if track is None or count < self.config.min_inliers:
             return f"{count} features known, {self.config.min_inliers} needed"
-        jump_m, _ = moved_by(predicted, track.map_T_base)
-        allowed = self._allowed_m(stamp_s)
-        return f"a jump of {jump_m:.2f} m, {allowed:.2f} allowed" if jump_m > allowed else ""
+        jump_m, turn_rad = moved_by(predicted, track.map_T_base)
+        allowed_m, allowed_rad = self._allowed(stamp_s)
+        if jump_m > allowed_m:
+            return f"a jump of {jump_m:.2f} m, {allowed_m:.2f} allowed"
+        return f"a turn of {turn_rad:.2f} rad, {allowed_rad:.2f} allowed" if turn_rad > allowed_rad else ""
 
     def _is_far(self, track: Track, predicted: FloatArray, look: _Look) -> bool:
         """Whether odometry, where it was there all the time, rules out a recognised place."""
         if look.odom_T_base is None or self._seen_s is None:
             return False
-        return moved_by(predicted, track.map_T_base)[0] > self._allowed_m(look.frame.stamp_s)
+        jump_m, turn_rad = moved_by(predicted, track.map_T_base)
+        allowed_m, allowed_rad = self._allowed(look.frame.stamp_s)
+        return jump_m > allowed_m or turn_rad > allowed_rad
 
-    def _allowed_m(self, stamp_s: float) -> float:
-        """Return how far from its prediction a pose may be: the farther, the longer none was seen."""
-        return self.config.max_jump_m * (1.0 + stamp_s - (self._seen_s or stamp_s))
+    def _allowed(self, stamp_s: float) -> tuple[float, float]:
+        """Return how far in m and rad from its prediction a pose may be: the farther, the longer none was seen."""
+        growth = 1.0 + stamp_s - (self._seen_s or stamp_s)
+        return self.config.max_jump_m * growth, self.config.max_jump_rad * growth
 
     def _miss(self, look: _Look, predicted: FloatArray, reason: str) -> SlamResult:
         """Go on by prediction; the track is lost when that lasts; map on from odometry when it stays so."""
@@ -382,9 +389,10 @@ class Slam:
     def _is_plausible(self, candidate: int, number: int, place_T_base: FloatArray) -> bool:
         """Whether a loop corrects no more than what may have drifted on the way."""
         claimed = self.map.keyframes[candidate].map_T_base @ place_T_base
-        correction_m, _ = moved_by(self.map.keyframes[number].map_T_base, claimed)
+        correction_m, correction_rad = moved_by(self.map.keyframes[number].map_T_base, claimed)
         way_m = self._travelled_m[number] - self._travelled_m[candidate]
-        return correction_m < _DRIFT_FLOOR_M + _DRIFT_SHARE * way_m
+        near = correction_m < _DRIFT_FLOOR_M + _DRIFT_M_PER_M * way_m
+        return near and correction_rad < _DRIFT_FLOOR_RAD + _DRIFT_RAD_PER_M * way_m
 
     def _optimize(self) -> None:
         self.map.move_to(optimize(self.map.poses(), self.map.edges, self.config.planar))

@@ -123,6 +123,17 @@ def test_a_sudden_slip_is_overruled_by_what_is_seen():
     assert np.linalg.norm(results[-1].map_T_base[:3, 3] - WAY[29][:3, 3]) < 0.07
 
 
+@pytest.mark.parametrize(("allowed_rad", "believed"), [(0.1, False), (3.0, True)])
+def test_a_turn_beyond_what_is_allowed_is_not_believed(allowed_rad, believed):
+    """The gyro says that the base stands still, the image that it has turned: a room that looks like another."""
+    slam = Slam(replace(CONFIG, max_jump_rad=allowed_rad), CAMERA, MOUNT)
+    drive(slam, WAY[:20], odometry=WAY[:20])
+    turned = WAY[20] @ se3_exp(np.array([0.0, 0.0, 0.3, 0.0, 0.0, 0.0]))
+    result = drive(slam, [turned], begin_s=2.0, odometry=[WAY[20]])[-1]
+    assert (result.matches > 0) is believed
+    np.testing.assert_allclose(result.map_T_base, turned if believed else WAY[20], atol=0.05)
+
+
 def test_saved_and_loaded_it_is_the_same_map_and_the_base_is_found_in_it(driven, tmp_path):
     slam, _ = driven
     slam.save(tmp_path / "map")
