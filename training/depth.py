@@ -254,10 +254,11 @@ def describe(file, metrics: dict[str, float], network: Symmetric, args: argparse
         ),
         limits=(
             "It has seen rendered rooms only, from 0.85 to 1.25 m over a level floor. Where that floor is not known "
-            "(delta1_floor_unknown) its metres are a guess from what things look like. Photographs differ from all it knows; `./axon bench "
-            "depth-rgbd` says how much; sigma is too small there and hardly tells good pixels from bad. Blank walls "
-            "without a floor in view, mirrors, glass and the sky have no right depth; thin things are blurred at half "
-            "the input's 128 x 96 pixels. Lens distortion is not modelled. Do not drive by it alone."
+            "(delta1_floor_unknown) its metres are a guess from what things look like. Photographs differ from all "
+            "it knows; `./axon bench depth-rgbd` says how much; sigma is too small there and hardly tells good pixels "
+            "from bad. Blank walls without a floor in view, mirrors, glass and the sky have no right depth; thin "
+            "things are blurred at half the input's 128 x 96 pixels. Lens distortion is not modelled. Do not drive "
+            "by it alone."
         ),
         metrics=metrics,
         details={
