@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=int, default=3000, help="table and floor scenes, 6 views each (default: 3000)")
     parser.add_argument("--rooms", type=int, default=220, help="apartments, 20 views each (default: 220)")
     parser.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
-    parser.add_argument("--steps", type=int, default=20_000, help="steps of one batch (default: 20000)")
+    parser.add_argument("--steps", type=int, default=26_000, help="steps of one batch (default: 26000)")
     parser.add_argument("--minutes", type=float, default=0.0, help="end after so long even so; 0: never (default)")
     parser.add_argument("--batch", type=int, default=8, help="images a step (default: 8)")
     parser.add_argument("--rate", type=float, default=2e-3, help="largest learning rate (default: 2e-3)")
