@@ -6,8 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rclpy.duration import Duration
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from axon_core.cameras import PinholeCamera
@@ -21,8 +19,6 @@ from axon_ros import BadInput, SkillNode, node_main
 from axon_ros.conversions import camera_from_msg, image_from_msg, image_to_msg, points_to_msg
 from axon_ros.diagnostics import ModelInfo
 from axon_ros.qos import RESULT, SENSOR
-
-_TF_WAIT_S = 0.15
 
 
 class DepthNode(SkillNode):
@@ -43,7 +39,8 @@ class DepthNode(SkillNode):
         self._depth_output = self.output(Image, "depth/image", RESULT)
         self._sigma_output = self.output(Image, "depth/uncertainty", RESULT)
         self._points_output = self.output(PointCloud2, "depth/points", RESULT)
-        self._buffer = self.tf if self.config.floor_frame else None  # listening must not begin in the worker's thread
+        if self.config.floor_frame:
+            self.listen_to_tf()
         self._worker = self.work(self._step)
         self.input(Image, "camera/color/image_raw", self._on_image, SENSOR)
         self.input(CameraInfo, "camera/color/camera_info", self._on_camera, SENSOR)
@@ -89,12 +86,11 @@ class DepthNode(SkillNode):
             raise BadInput(str(error)) from error
 
     def _floor(self, header: Any) -> Floor | None:
-        """Return the floor below the camera as tf knows it at the image's stamp, a little later than the image."""
+        """Return the floor below the camera as tf knows it at the image's stamp."""
         frame = self.config.floor_frame
         if not frame:
             return None
-        self._buffer.can_transform(frame, header.frame_id, Time.from_msg(header.stamp), Duration(seconds=_TF_WAIT_S))
-        return floor_below(self.lookup_transform(frame, header.frame_id, header.stamp))
+        return floor_below(self.await_transform(frame, header.frame_id, header.stamp))
 
     def _publish(self, result: DepthResult, camera: PinholeCamera, header: Any) -> None:
         self._depth_output.publish(image_to_msg(result.depth_m, "32FC1", header))

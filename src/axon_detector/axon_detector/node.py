@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Vector3
-from rclpy.duration import Duration
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
@@ -43,7 +41,6 @@ from axon_ros.qos import RESULT, SENSOR
 from axon_ros.stamps import stamp_seconds
 
 _DEPTH_LIVES_S = 1.0  # colour waits for its depth while depth came within this time
-_TF_WAIT_S = 0.15
 _EARLY = 0.1  # a camera of just the wanted rate jitters: this share of the period too early is in time
 _WATCH_PERIOD_S = 1.0
 _UNPAIRED_MANY = 5
@@ -100,8 +97,8 @@ class DetectorNode(SkillNode):
         return {"detections": str(self._found), "layout": str(self._detector.layout)}
 
     def _listen(self, config: DetectorConfig) -> None:
-        """Start tf's listener in the executor's thread, where a frame is asked for."""
-        self._buffer = self.tf if config.frame_3d else None
+        if config.frame_3d:
+            self.listen_to_tf()
 
     # Inputs
 
@@ -188,13 +185,9 @@ class DetectorNode(SkillNode):
             self._publish_in_space(found, look.color.header)
 
     def _publish_in_space(self, found: Detections, of: Header) -> None:
-        frame = self.config.frame_3d
-        frame_T_camera = np.eye(4)
-        if frame and frame != of.frame_id:
-            if self._buffer is not None:  # the transform may come a little later than its image
-                self._buffer.can_transform(frame, of.frame_id, Time.from_msg(of.stamp), Duration(seconds=_TF_WAIT_S))
-            frame_T_camera = self.lookup_transform(frame, of.frame_id, of.stamp)
-        self._boxes_3d.publish(boxes_3d_to_msg(found, frame_T_camera, header(of.stamp, frame or of.frame_id)))
+        frame = self.config.frame_3d or of.frame_id
+        frame_T_camera = self.await_transform(frame, of.frame_id, of.stamp)
+        self._boxes_3d.publish(boxes_3d_to_msg(found, frame_T_camera, header(of.stamp, frame)))
 
 
 def boxes_to_msg(found: Detections, of: Header) -> Detection2DArray:

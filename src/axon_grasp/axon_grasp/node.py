@@ -80,7 +80,7 @@ class GraspNode(SkillNode):
         self._endings = Endings()
         self._grasps_output = self.output(GraspArray, "grasps", RESULT)
         self._markers_output = self.output(MarkerArray, "grasp_markers", RESULT)
-        self._buffer = self.tf  # the listener must not start in the worker's thread
+        self.listen_to_tf()
         self._make_inputs()
         self._worker = self.work(lambda job: job())
         self._controllers = {
@@ -175,7 +175,8 @@ class GraspNode(SkillNode):
             self._worker.submit(lambda: self._look_ahead(depth, camera))
 
     def _look_ahead(self, depth: Image, camera: PinholeCamera) -> None:
-        view = self._view_of(depth, camera)
+        mount = self.await_transform(self.config.base_frame, depth.header.frame_id, depth.header.stamp)
+        view = view_of(depth, camera, mount)
         target = np.array([self.config.watch_x_m, 0.0, self.config.watch_z_m])
         try:
             with self._busy:
@@ -186,17 +187,6 @@ class GraspNode(SkillNode):
         except ValueError as error:
             raise BadInput(str(error)) from error
         self._publish_grasps(seen.grasps, depth, view)
-
-    def _view_of(self, depth: Image, camera: PinholeCamera) -> View:
-        """Convert an image; BadInput where its frame is not known at its time."""
-        frame, stamp = depth.header.frame_id, depth.header.stamp
-        mount = self.lookup_transform(self.config.base_frame, frame, stamp)
-        depth_m = depth_from_msg(depth)
-        if depth_m.shape != (camera.height, camera.width):
-            raise BadInput(
-                f"depth image {depth_m.shape[::-1]}, camera_info {camera.width, camera.height}: sizes differ"
-            )
-        return View(stamp_seconds(stamp), depth_m, camera, mount)
 
     # Picks
 
@@ -297,9 +287,10 @@ class GraspNode(SkillNode):
         if depth is None or camera is None or stamp_seconds(depth.header.stamp) < after_s:
             return None
         try:
-            return self._view_of(depth, camera)
+            mount = self.lookup_transform(self.config.base_frame, depth.header.frame_id, depth.header.stamp)
         except NoTransform:
             return None  # it may come; who waits has a time-out
+        return view_of(depth, camera, mount)
 
     def arm_positions(self) -> FloatArray:
         """Return where the arm's joints are (N,)."""
@@ -434,6 +425,14 @@ class Unsent:
     call: Call
     send: Callable[[], None]
     until_s: float
+
+
+def view_of(depth: Image, camera: PinholeCamera, base_T_camera: FloatArray) -> View:
+    """Convert an image taken at a pose; BadInput where its size is not the camera's."""
+    depth_m = depth_from_msg(depth)
+    if depth_m.shape != (camera.height, camera.width):
+        raise BadInput(f"depth image {depth_m.shape[::-1]}, camera_info {camera.width, camera.height}: sizes differ")
+    return View(stamp_seconds(depth.header.stamp), depth_m, camera, base_T_camera)
 
 
 def no_server(name: str) -> str:

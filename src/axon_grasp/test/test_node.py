@@ -10,6 +10,7 @@ from control_msgs.action import FollowJointTrajectory, GripperCommand
 from geometry_msgs.msg import PointStamped, TransformStamped, WrenchStamped
 from rclpy.action import ActionClient, ActionServer, CancelResponse
 from rclpy.parameter import Parameter
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -121,6 +122,7 @@ class Bench:
         assert self.until(lambda: grasp.state == "active" and self.client.server_is_ready(), 60.0)
         assert self.until(lambda: grasp._grasper.arm is not None and grasp._depth is not None and grasp._joints, 60.0)
         assert self.until(lambda: all(client.server_is_ready() for client in grasp._controllers.values()), 60.0)
+        assert self.until(lambda: grasp.tf.can_transform("odom", FRAME, Time()), 60.0)
 
     def until(self, predicate, timeout_s=60.0):
         return spin_until(self.node, predicate, timeout_s)

@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -28,6 +29,7 @@ from axon_ros.worker import Worker
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 _WATCH_PERIOD_S = 0.2
+_TF_WAIT_S = 0.15
 _DIAGNOSTICS_EVERY = 5  # watches: once a second
 _ERROR_SHOWN_FOR_TICKS = 50
 _TURNS_FOR_RESULTS = 20  # two a goal, and some for requests that have just come
@@ -212,7 +214,18 @@ class SkillNode(LifecycleNode):
 
     def lookup_transform(self, target: str, source: str, stamp: Any = None) -> FloatArray:
         """Return `target_T_source` (4, 4) at `stamp` (builtin_interfaces/Time) or the newest; raises NoTransform."""
-        return self.__listening().lookup(target, source, stamp)
+        return self.__lookup(target, source, stamp, 0.0)
+
+    def listen_to_tf(self) -> None:
+        """Start tf's listener: from `on_start`, where only a worker looks transforms up."""
+        self.__listening()
+
+    def await_transform(self, target: str, source: str, stamp: Any) -> FloatArray:
+        """Do `lookup_transform`, and wait a little: a transform may come later than what it places.
+
+        Blocks, and so is for workers; transforms come in the executor's thread, see `listen_to_tf`.
+        """
+        return self.__lookup(target, source, stamp, _TF_WAIT_S)
 
     def lookup_se2(self, target: str, source: str, stamp: Any = None) -> FloatArray:
         """Return the planar part (3,) of `lookup_transform`."""
@@ -387,6 +400,11 @@ class SkillNode(LifecycleNode):
     def __apply_config(self, config: Any) -> None:
         if self.state in ("inactive", "active"):
             self.on_config_change(config)
+
+    def __lookup(self, target: str, source: str, stamp: Any, wait_s: float) -> FloatArray:
+        if target == source:  # which needs nobody to publish it
+            return np.eye(4)
+        return self.__listening().lookup(target, source, stamp, wait_s)
 
     def __listening(self) -> Any:
         if self.__transforms is None:

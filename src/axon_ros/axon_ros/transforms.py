@@ -4,6 +4,7 @@
 import time
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
@@ -28,11 +29,15 @@ class Transforms:
         self.buffer = Buffer()
         self._listener: Any = TransformListener(self.buffer, node, spin_thread=False)
 
-    def lookup(self, target: str, source: str, stamp: Any = None) -> FloatArray:
-        """Return `target_T_source` (4, 4) at a builtin_interfaces/Time, or the newest; NoTransform where unknown."""
+    def lookup(self, target: str, source: str, stamp: Any = None, wait_s: float = 0.0) -> FloatArray:
+        """Return `target_T_source` (4, 4) at a builtin_interfaces/Time, or the newest; NoTransform where unknown.
+
+        `wait_s` (steady clock) is how long it is waited for.
+        """
         key = f"tf {target} <- {source}"
+        at = Time() if stamp is None else Time.from_msg(stamp)
         try:
-            found = self.buffer.lookup_transform(target, source, Time() if stamp is None else Time.from_msg(stamp))
+            found = self.buffer.lookup_transform(target, source, at, Duration(seconds=wait_s))
         except TransformException as error:
             self._note_failure(key, str(error))
             raise NoTransform(f"no transform {target} <- {source}: {error}") from error

@@ -3,8 +3,10 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import TransformStamped
@@ -346,6 +348,26 @@ def test_a_missing_transform_is_said_once_it_lasts_and_so_is_its_end(active, ros
     assert spin_until(ros_node, lambda: active.tf.can_transform("base", "camera", Time()))
     assert active.lookup_se2("base", "camera") == pytest.approx([1.5, 0.0, 0.0])
     assert "tf" not in worst(active)[1]
+
+
+def test_a_frame_in_itself_needs_no_publisher(active):
+    assert active.lookup_transform("base", "base", Time(seconds=5).to_msg()) == pytest.approx(np.eye(4))
+    assert active.await_transform("camera", "camera", Time(seconds=5).to_msg()) == pytest.approx(np.eye(4))
+
+
+def test_a_worker_waits_for_a_transform_that_comes_a_little_late(active):
+    active.listen_to_tf()
+    stamp = Time(seconds=5).to_msg()
+    transform = TransformStamped(header=header(stamp, "base"), child_frame_id="camera")
+    transform.transform.translation.x, transform.transform.rotation.w = 1.5, 1.0
+    with pytest.raises(NoTransform, match="base <- camera"):
+        active.lookup_transform("base", "camera", stamp)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(active.await_transform, "base", "camera", stamp)
+        active.tf.set_transform(transform, "a publisher")
+        assert waiting.result()[:3, 3] == pytest.approx([1.5, 0.0, 0.0])
+    with pytest.raises(NoTransform, match="base <- nowhere"):  # and not for ever
+        active.await_transform("base", "nowhere", stamp)
 
 
 def test_a_clock_that_does_not_run_is_said(make, ros_node):

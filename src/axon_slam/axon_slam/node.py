@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TransformStamped, Twist, Vector3
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from rclpy.duration import Duration
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
@@ -43,7 +41,6 @@ from axon_slam.runtime import Slam, SlamResult, SlamState
 
 _TF_PERIOD_S = 0.05
 _TF_AHEAD_S = 0.1  # map -> odom holds on: stamped ahead, so that who asks for now does not wait for the next one
-_TF_WAIT_S = 0.15
 _PATH_POSES, _CLOUD_POINTS = 500, 20000
 _UNPAIRED_AFTER_S = 0.8
 _SLOW_PERIOD_S = 1.0
@@ -118,7 +115,7 @@ class SlamNode(SkillNode):
         self._points_output = self.output(PointCloud2, "slam/points", RESULT)
         self._map_output = self.output(OccupancyGrid, "map", LATCHED)
         self._tf_output = self.output(TFMessage, "/tf", RESULT)
-        self._buffer = self.tf  # the listener must not start in the worker's thread
+        self.listen_to_tf()
 
     # Inputs
 
@@ -169,10 +166,10 @@ class SlamNode(SkillNode):
     def _step(self, images: tuple[Image, Image, PinholeCamera]) -> None:
         color, depth, camera = images
         pair = _Pair(color.header.stamp, color.header.frame_id, image_from_msg(color, "rgb8"), depth_from_msg(depth))
-        mount = self._awaited(self.config.base_frame, pair.frame_id, pair.stamp)
+        mount = self.await_transform(self.config.base_frame, pair.frame_id, pair.stamp)
         odom = None
         if self.config.use_odometry:
-            odom = self._awaited(self.config.odom_frame, self.config.base_frame, pair.stamp)
+            odom = self.await_transform(self.config.odom_frame, self.config.base_frame, pair.stamp)
         scan, laser = self._scan_as_of(odom)
         stamp_s = stamp_seconds(pair.stamp)
         try:
@@ -187,11 +184,6 @@ class SlamNode(SkillNode):
         self._result = result
         self._tell(result)
         self._publish_odometry(result, pair.stamp)
-
-    def _awaited(self, target: str, source: str, stamp: Any) -> FloatArray:
-        """Return target_T_source (4, 4) at a stamp, whose transform may be a little later than its image."""
-        self._buffer.can_transform(target, source, Time.from_msg(stamp), Duration(seconds=_TF_WAIT_S))
-        return self.lookup_transform(target, source, stamp)
 
     def _scan_as_of(self, odom_T_base: FloatArray | None) -> tuple[Scan | None, FloatArray | None]:
         """Return the newest scan, and where its scanner was in the frame of the base as it is at the image."""
