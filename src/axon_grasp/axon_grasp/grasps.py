@@ -33,12 +33,16 @@ class GripperShape:
 
 @dataclass(frozen=True)
 class FitLimits:
-    """How a grasp is placed: how deep below the highest point between the fingers, and the distances to keep."""
+    """How a grasp is placed: how deep below the highest point between the fingers, and the distances to keep.
+
+    Where the object narrows under the fingers as `tapers` says by `taper`, a grasp's quality is 1 / e of what it was.
+    """
 
     depth_m: float = 0.030
     clearance_m: float = 0.004
     side_clearance_m: float = 0.003
     least_overlap_m: float = 0.008
+    taper: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,23 @@ def fit_gripper(
     return Placement(z[chosen], openings[best], overlap >= limits.least_overlap_m)
 
 
+def tapers(
+    heights: HeightMap, xy_m: AnyArray, angles_rad: AnyArray, placed: Placement, shape: GripperShape, limits: FitLimits
+) -> FloatArray:
+    """Return by how much what is between the fingers narrows across them (K,): half the change of its thickness.
+
+    That is the tangent of the angle between the surfaces and the fingers, and friction has to hold against it: a can
+    that is gripped beside its middle is squeezed out like a wet bar of soap.
+    """
+    xy, angles = np.asarray(xy_m, dtype=np.float64), np.asarray(angles_rad, dtype=np.float64)
+    along, across = _rectangle(0.0, shape.max_opening_m, shape.finger_wide_m)
+    tips_m = placed.z_m - shape.tip_m + limits.clearance_m
+    over = _look_up(heights, xy, angles, along, across) > tips_m[:, None, None]
+    over &= (np.abs(along) < 0.5 * placed.opening_m[:, None])[:, :, None]
+    thickness_m = over.sum(axis=1) * (along[1] - along[0])
+    return np.asarray(0.5 * np.abs(thickness_m @ across) / np.square(across).sum())  # least squares
+
+
 def poses_of(heights: HeightMap, xy_m: AnyArray, angles_rad: AnyArray, z_m: AnyArray) -> FloatArray:
     """Return base_T_grasp (K, 4, 4) of grasps from above."""
     poses = np.zeros((len(xy_m), 4, 4))
@@ -123,7 +144,8 @@ def select_grasps(
 ) -> list[PlanarGrasp]:
     """Return the best grasps that the gripper has room for, best first, no two alike.
 
-    quality and thickness_m are (ANGLES, CELLS, CELLS); mask (CELLS, CELLS) says where a grasp's origin may lie.
+    quality and thickness_m, the network's, are (ANGLES, CELLS, CELLS); mask (CELLS, CELLS) says where a grasp's origin
+    may lie. The quality of a grasp is less than the network's by its taper.
     """
     ranked = _candidates(np.where(mask, quality, 0.0), min_quality, 40 * count)
     if len(ranked) == 0:
@@ -131,8 +153,10 @@ def select_grasps(
     bins, cells = ranked[:, 0], ranked[:, 1:]
     xy, angles = centers_of(cells), bin_angles()[bins]
     placed = fit_gripper(heights, xy, angles, shape, limits)
-    values = quality[bins, cells[:, 0], cells[:, 1]]
-    kept = _unlike(xy, angles, np.flatnonzero(placed.fits), count)
+    taper = tapers(heights, xy, angles, placed, shape, limits)
+    values = quality[bins, cells[:, 0], cells[:, 1]] * np.exp(-np.square(taper / limits.taper))
+    order = np.argsort(-values, kind="stable")
+    kept = _unlike(xy, angles, order[(placed.fits & (values >= min_quality))[order]], count)
     poses = poses_of(heights, xy[kept], angles[kept], placed.z_m[kept])
     thickness = np.clip(thickness_m[bins, cells[:, 0], cells[:, 1]], 0.0, shape.max_opening_m)
     return [
@@ -194,8 +218,13 @@ def _rectangle(center: float, long_m: float, wide_m: float) -> tuple[AnyArray, A
 
 def _highest(heights: HeightMap, xy: AnyArray, angles: AnyArray, along: AnyArray, across: AnyArray) -> AnyArray:
     """Return the highest point (K,) of the map under a rectangle that is carried to points and turned by angles."""
+    return _look_up(heights, xy, angles, along, across).max(axis=(1, 2))
+
+
+def _look_up(heights: HeightMap, xy: AnyArray, angles: AnyArray, along: AnyArray, across: AnyArray) -> AnyArray:
+    """Return the map's heights (K, A, B) on a grid that is carried to points and turned by angles."""
     cos, sin = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
     a, b = along[None, :, None], across[None, None, :]
     x = xy[:, 0, None, None] + cos * a - sin * b
     y = xy[:, 1, None, None] + sin * a + cos * b
-    return heights.look_up(np.stack([x, y], axis=-1)).max(axis=(1, 2))
+    return heights.look_up(np.stack([x, y], axis=-1))

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 from table_scenes import CAMERA, MAST, BoxScene, camera_at
 
-from axon_grasp.grasps import ANGLES, FitLimits, GripperShape, bin_angles, bins_of, fit_gripper, poses_of, select_grasps
+from axon_grasp.grasps import (
+    ANGLES,
+    FitLimits,
+    GripperShape,
+    bin_angles,
+    bins_of,
+    fit_gripper,
+    poses_of,
+    select_grasps,
+    tapers,
+)
 from axon_grasp.heightmap import CELLS, HeightMap, centers_of, make_height_map, object_mask
 
 SHAPE, LIMITS = GripperShape(), FitLimits()
@@ -98,6 +108,38 @@ def test_the_best_that_fit_are_selected_in_order_and_differ(box_map):
             apart = np.linalg.norm(places[i] - places[j])
             turned = np.degrees(np.arccos(min(1.0, abs(directions[i] @ directions[j]))))
             assert apart >= 0.0079 or turned >= 14.9
+
+
+def can_map(radius_m: float) -> HeightMap:
+    far = np.linalg.norm(centers_of(np.argwhere(np.ones((CELLS, CELLS)))), axis=-1).reshape(CELLS, CELLS)
+    heights = np.where(far < radius_m, 0.10, 0.0).astype(np.float32)
+    return HeightMap(heights, np.ones((CELLS, CELLS), dtype=bool), np.eye(4))
+
+
+def test_a_can_tapers_the_more_the_farther_from_its_middle_it_is_gripped():
+    can, radius = can_map(0.034), 0.034
+    beside = np.array([0.0, 0.006, 0.012, 0.018])
+    for angle in (0.0, 0.7, 2.5):  # beside the middle means across the closing direction
+        xy = beside[:, None] * [-np.sin(angle), np.cos(angle)]
+        placed = fit_gripper(can, xy, np.full(4, angle), SHAPE, LIMITS)
+        found = tapers(can, xy, np.full(4, angle), placed, SHAPE, LIMITS)
+        np.testing.assert_allclose(found, beside / np.sqrt(radius**2 - beside**2), atol=0.16)
+        np.testing.assert_allclose(tapers(can, -xy, np.full(4, angle), placed, SHAPE, LIMITS), found, atol=0.05)
+
+
+def test_a_box_that_stands_turned_between_the_fingers_does_not_taper(box_map):
+    angles = np.radians([0.0, 8.0, -8.0])
+    placed = fit_gripper(box_map, np.zeros((3, 2)), angles, SHAPE, LIMITS)
+    assert tapers(box_map, np.zeros((3, 2)), angles, placed, SHAPE, LIMITS).max() < 0.1
+
+
+def test_of_grasps_that_the_network_likes_alike_the_one_through_the_middle_is_taken():
+    can = can_map(0.034)
+    alike = np.full((ANGLES, CELLS, CELLS), 0.8)
+    best = select_grasps(can, alike, alike, object_mask(can), SHAPE, LIMITS, 1, 0.3)[0]
+    across = best.base_T_grasp[:2, 2]
+    assert abs(best.base_T_grasp[:2, 3] @ across) < 0.006
+    assert best.quality > 0.75
 
 
 def test_nothing_good_enough_is_an_empty_list(box_map):
