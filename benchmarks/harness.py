@@ -14,11 +14,12 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from axon_core.provenance import commit_of, processor_name
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -54,30 +55,14 @@ def describe_run(name: str, seed: int, wall_s: float) -> dict[str, str | float]:
     """What the numbers belong to: benchmark, commit, machine, seed, date."""
     return {
         "bench": name,
-        "commit": commit(),
-        "machine": machine(),
+        "commit": commit_of(FOLDER),
+        "machine": f"{processor_name()}, {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "seed": seed,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "wall_s": round(wall_s, 3),
     }
-
-
-def commit() -> str:
-    """Hash of the checked out commit, with + where the tree differs from it; "unknown" outside git."""
-    command = ["git", "-C", str(FOLDER), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def machine() -> str:
-    """Processor model and architecture."""
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else 'unknown processor'}, {platform.machine()}"
 
 
 def print_table(numbers: Mapping[str, float]) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axon_core.provenance import commit_of, processor_name
 from training.shipping import ship, write_card
 
 FOLDER = Path(__file__).resolve().parent
@@ -114,9 +113,9 @@ class Run:
         words = [word for word in self.arguments if word != "--install"]
         self.facts = {
             "command": " ".join(["./axon train", self.name, *words]),
-            "commit": commit(),
+            "commit": commit_of(ROOT),
             "seed": self.seed,
-            "machine": f"{processor()}, {self.device}",
+            "machine": f"{processor_name()}, {self.device}",
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
         }
         file = self.folder / "arguments.json"
@@ -164,22 +163,6 @@ def make_parser(name: str, module: Any) -> argparse.ArgumentParser:
     parser.add_argument("--install", action="store_true", help="put weights, manifest entry and card into models/")
     module.add_arguments(parser)
     return parser
-
-
-def commit() -> str:
-    """Hash of the checked out commit, with + where the tree differs from it; "unknown" outside git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def processor() -> str:
-    """Processor model."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def run(name: str, arguments: Sequence[str]) -> Trained:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from axon_core.provenance import commit_of, processor_name
 from axon_demo.config import DirectorConfig
 from axon_demo.director_node import make_run
 from axon_demo.facts import clearances_m, node_facts, run_facts
@@ -328,24 +329,10 @@ def _barn_world(options: argparse.Namespace) -> BarnWorld | None:
 def _machine() -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d %H:%M"),
-        "commit": _commit(),
-        "machine": f"{_cpu_name()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "commit": commit_of(Path(__file__).resolve().parent),
+        "machine": f"{processor_name()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
-
-
-def _cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):  # installed without its checkout, or no git here
-        return "unknown"
 
 
 def _conclude(summary: dict[str, Any], files: Files) -> int:
