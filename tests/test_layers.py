@@ -86,8 +86,8 @@ def violations(package, inner, found):
         where = f"{package}/{inner}:{line} imports {name}"
         if name in ABOVE_ALL:
             yield f"{where}, which lies above all packages"
-        if name == "torch" and inner.name != "model.py":
-            yield f"{where}: PyTorch belongs to model.py and training"
+        if name == "torch" and not (inner.name == "model.py" or inner.name.endswith("_model.py")):
+            yield f"{where}: PyTorch belongs to model.py, NAME_model.py and training"
         if speaks_ros(name) and not may_speak_ros(package, inner):
             yield f"{where}: ROS belongs to node.py and axon_ros"
         if package == "axon_core" and name not in allowed_in_core(inner):
@@ -136,6 +136,7 @@ def test_an_import_upward_is_noticed(package, inner, line):
         ("axon_core", "inference.py", "import onnxruntime"),
         ("axon_planner", "node.py", "import rclpy\nfrom axon_ros import SkillNode\nfrom axon_core import grids"),
         ("axon_planner", "model.py", "import torch"),
+        ("axon_planner", "guide_model.py", "import torch"),
         ("axon_demo", "director_node.py", "from axon_sim.worlds import World\nimport rclpy"),
     ],
 )
