@@ -87,6 +87,11 @@ class PlannerConfig:
     max_recoveries: int = param(6, "Recoveries without progress before giving up", minimum=0, maximum=1000)
 
     control_rate_hz: float = param(20.0, "Rate of commands", unit="Hz", minimum=1.0, maximum=100.0, read_only=True)
+    controller: str = param(
+        "mppi",
+        "What follows a path: sampled drives (mppi) or regulated pure pursuit (pursuit)",
+        choices=("mppi", "pursuit"),
+    )
     samples: int = param(400, "Sampled drives a step", minimum=16, maximum=5000, read_only=True)
     horizon_s: float = param(1.8, "Length of a sampled drive", unit="s", minimum=0.3, maximum=10.0, read_only=True)
     sample_dt_s: float = param(0.1, "Time step of a sampled drive", unit="s", minimum=0.02, maximum=0.5, read_only=True)
@@ -109,9 +114,33 @@ class PlannerConfig:
         0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0
     )
     speed_margin_s: float = param(0.04, "Clearance to keep per speed, as time", unit="s", minimum=0.0, maximum=1.0)
+    lookahead_time_s: float = param(
+        0.6, "Pursuit: distance to the carrot per speed, as time", unit="s", minimum=0.1, maximum=5.0
+    )
+    lookahead_min_m: float = param(0.3, "Pursuit: least distance to the carrot", unit="m", minimum=0.1, maximum=5.0)
+    lookahead_max_m: float = param(1.2, "Pursuit: largest distance to the carrot", unit="m", minimum=0.1, maximum=10.0)
+    regulated_radius_m: float = param(
+        0.8, "Pursuit: curves of a smaller radius are driven slower", unit="m", minimum=0.01, maximum=10.0
+    )
+    slow_clearance_m: float = param(
+        0.2, "Pursuit: drives slower with less clearance", unit="m", minimum=0.01, maximum=3.0
+    )
+    approach_distance_m: float = param(
+        0.8, "Pursuit: drives slower when nearer to the end", unit="m", minimum=0.05, maximum=10.0
+    )
+    rotate_to_heading_rad: float = param(
+        0.9, "Pursuit: turns on the spot to a carrot farther to the side", unit="rad", minimum=0.1, maximum=3.15
+    )
+    collision_time_s: float = param(
+        0.8, "Pursuit: least time to a contact on the arc ahead", unit="s", minimum=0.1, maximum=5.0
+    )
 
     def __post_init__(self) -> None:
         check_config(self)
+        if self.lookahead_min_m > self.lookahead_max_m:
+            raise ValueError(
+                f"lookahead_min_m = {self.lookahead_min_m}: expected at most lookahead_max_m = {self.lookahead_max_m}"
+            )
 
     @property
     def footprint(self) -> Footprint:

@@ -8,6 +8,7 @@ on; a new goal ends the old one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
 from axon_planner.planning import PlanResult
 from axon_planner.refiner import Verdict
-from axon_planner.runtime import Navigator, NavStatus, NavStep
+from axon_planner.runtime import CONTROLLERS, Navigator, NavStatus, NavStep
 from axon_planner.search import SearchStatus
 from axon_ros.conversions import (
     grid_from_msg,
@@ -46,7 +47,8 @@ from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of
 
 PLANNER_IDS = ("", "GridBased", "astar")
-CONTROLLER_IDS = ("", "FollowPath", "mppi")
+# Which controller an id of follow_path means; None is the one of the parameter `controller`.
+CONTROLLER_IDS = {"": None, "FollowPath": None, **{name: name for name in CONTROLLERS}}
 FEEDBACK_S = 0.2
 COSTMAP_PERIOD_S = 1.0
 # Metres or radians that a goal in the map moves before anybody minds: localisation always trembles a little.
@@ -207,7 +209,7 @@ class PlannerNode(SkillNode):
         except BadInput as error:
             self._conclude(handle, _Follow(), _refusal(error, _Follow.TF_ERROR, _Follow.INVALID_PATH))
             return
-        self._begin_drive(handle, _Follow(), path)
+        self._begin_drive(handle, _Follow(), path, CONTROLLER_IDS[controller])
 
     def _compute_path(self, handle: Any) -> Any:
         result, outcome = self._plan_outcome(handle.request)
@@ -235,12 +237,12 @@ class PlannerNode(SkillNode):
     def _conclude(self, handle: Any, result: Any, outcome: Outcome) -> None:
         self._endings.end(handle, outcome.state, _filled(result, outcome))
 
-    def _begin_drive(self, handle: Any, result: Any, target: Target) -> None:
+    def _begin_drive(self, handle: Any, result: Any, target: Target, controller: str | None = None) -> None:
         self._end_drive(Outcome("abort", _Navigate.UNKNOWN, "preempted by a new goal"), stop=False)
         if target.poses.ndim == 1:
             self._navigator.set_goal(target.poses)
         else:
-            self._navigator.set_path(target.poses)
+            self._navigator.set_path(target.poses, controller)
         self._drive = Drive(handle, result, target, self.now_s())
 
     def _keep_up_with_map(self, drive: Drive) -> None:
@@ -406,7 +408,7 @@ def _plan_code(plan: PlanResult) -> int:
     return PLAN_CODES[plan.status]
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 

@@ -18,11 +18,14 @@ from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
 from axon_planner.planning import PathPlanner, PlanResult, path_length
+from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
-from axon_planner.tracker import FollowStatus, PathFollower
+from axon_planner.tracker import Follower, FollowStatus, PathFollower
 
-__all__ = ["NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
+__all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
+
+CONTROLLERS: dict[str, type[Follower]] = {"mppi": PathFollower, "pursuit": PursuitFollower}
 
 # A new path that runs elsewhere is taken only where it is this much cheaper, or two equal ways would alternate.
 SWITCH_FACTOR = 0.85
@@ -95,7 +98,8 @@ class Navigator:
     def _forget_all(self) -> None:
         self.costmap = Costmap(self.config)
         self.planner = self._make_planner(self.config)
-        self.follower = PathFollower(self.config)
+        self._controller: str | None = None  # asked for by this drive; None: the configured one
+        self.follower = self.make_follower()
         self.plan: PlanResult | None = None
         self.path: np.ndarray | None = None
         self.goal: np.ndarray | None = None
@@ -115,12 +119,17 @@ class Navigator:
         """Drive to `goal_pose` (3,) from the next step on; replaces the goal before. ValueError if not finite."""
         self._begin(check_array("goal_pose", goal_pose, shape=(3,)), plans_itself=True)
 
-    def set_path(self, path: np.ndarray) -> None:
-        """Follow `path` (N, 3) as it is, without planning; replaces any goal before."""
+    def set_path(self, path: np.ndarray, controller: str | None = None) -> None:
+        """Follow `path` (N, 3) as it is, without planning; replaces any goal before.
+
+        `controller`: one of `CONTROLLERS` for this drive; None: the configured one.
+        """
+        if controller is not None and controller not in CONTROLLERS:
+            raise ValueError(f"controller '{controller}': expected one of {', '.join(CONTROLLERS)}")
         path = check_array("path", path, shape=(None, 3))
         if len(path) == 0:
             raise ValueError("path is empty: expected at least one pose")
-        self._begin(path[-1].copy(), plans_itself=False)
+        self._begin(path[-1].copy(), plans_itself=False, controller=controller)
         self._take(path)
 
     def move_target(self, target: np.ndarray) -> None:
@@ -150,9 +159,13 @@ class Navigator:
         """Take other parameters from the next step on; what is known and where it drives stays."""
         self.planner = self._make_planner(config)
         self.config = self.costmap.config = config
-        self.follower = PathFollower(config)
+        self.follower = self.make_follower()
         if self.path is not None:
             self._take(self.path)
+
+    def make_follower(self) -> Follower:
+        """What follows the path: the drive's own choice, or the configured one."""
+        return CONTROLLERS[self._controller or self.config.controller](self.config)
 
     def _make_planner(self, config: PlannerConfig) -> PathPlanner:
         if config.refine and self.refiner is None:
@@ -183,6 +196,10 @@ class Navigator:
         self.set_goal(np.array([1.5, 0.0, 0.0]))
         for k in range(3):
             self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
+        for controller in CONTROLLERS.values():
+            follower = controller(self.config)
+            follower.set_path(np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]))
+            follower.step(np.zeros(3), Twist2(), self.costmap.field(), 0.05)
         if self.refiner is not None:
             self.refiner.reset_counts()
         self.reset()
@@ -216,10 +233,13 @@ class Navigator:
         command = self._drive(t_s, pose, velocity, dt_s)
         return self._result(command, pose)
 
-    def _begin(self, goal: np.ndarray, plans_itself: bool) -> None:
+    def _begin(self, goal: np.ndarray, plans_itself: bool, controller: str | None = None) -> None:
         self.goal, self._plans_itself = goal, plans_itself
         self._status, self._reason = NavStatus.RUNNING, ""
         self.plan = self.path = None
+        if controller != self._controller:
+            self._controller = controller
+            self.follower = self.make_follower()
         self.follower.reset()
         self._reset_drive()
 

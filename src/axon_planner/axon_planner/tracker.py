@@ -11,6 +11,7 @@ The mean is driven only where it is about as good as the best single sample, els
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
 
@@ -51,27 +52,24 @@ class FollowStep:
     clearance_m: float
 
 
-class PathFollower:
-    """Drives along a path (N, 3) within limits and ends at its last pose within the tolerances."""
+class Follower(ABC):
+    """Drives along a path (N, 3) within limits and ends at its last pose within the tolerances.
+
+    How it drives on the way is a subclass's `_drive`; what it remembers from step to step it forgets in `_forget`.
+    """
 
     def __init__(self, config: PlannerConfig):
         self.config = config
         self.discs = Discs(config)
-        self.steps = max(2, round(config.horizon_s / config.sample_dt_s))
-        self._noise = _noise_bank(config, self.steps)
-        self._fan = _fan(config, self.steps)
-        self._pursuits = np.array(
-            [(v * config.max_speed_mps, reach) for v in PURSUIT_SPEEDS for reach in PURSUIT_REACH_M]
-        )
         self.path: np.ndarray | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the path and the plan of controls."""
         self.path = None
-        self._controls = np.zeros((self.steps, 2))
         self._last = Twist2()
         self._at_end = False
+        self._forget()
 
     def set_path(self, path: np.ndarray, skip_m: float = 0.0) -> None:
         """Follow `path` (N, 3) from wherever it comes nearest to the base; may change at any time.
@@ -110,9 +108,16 @@ class PathFollower:
 
     def stop(self, velocity: Twist2, dt_s: float) -> Twist2:
         """A command that brakes as hard as the limits allow."""
-        self._controls[:] = 0.0
+        self._forget()
         self._last = limit_twist(Twist2(), velocity, self.config.limits, dt_s)
         return self._last
+
+    @abstractmethod
+    def _drive(self, pose, velocity: Twist2, field: Field, dt_s: float, index: int, remaining: float) -> FollowStep:
+        """One step on the way: `index` of the path's point nearest to the base, `remaining` metres to its end."""
+
+    def _forget(self) -> None:  # noqa: B027 - not every follower remembers something
+        """Forget what was planned in the steps before."""
 
     def _nearest(self, pose: np.ndarray) -> int:
         return int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
@@ -142,7 +147,7 @@ class PathFollower:
         braking = math.sqrt(2.0 * 0.5 * limits.max_turn_accel_radps2 * abs(error_rad))
         speed = min(limits.max_turn_radps, braking, TURN_GAIN * abs(error_rad) + 0.1)
         target = Twist2(0.0, 0.0, math.copysign(speed, error_rad))
-        self._controls[:] = 0.0
+        self._forget()
         self._last = limit_twist(target, velocity, limits, dt_s)
         return self._last
 
@@ -155,10 +160,26 @@ class PathFollower:
                 return False
         return True
 
+
+class PathFollower(Follower):
+    """Follows by model predictive path integral control, see the head of this module."""
+
+    def __init__(self, config: PlannerConfig):
+        self.steps = max(2, round(config.horizon_s / config.sample_dt_s))
+        self._noise = _noise_bank(config, self.steps)
+        self._fan = _fan(config, self.steps)
+        self._pursuits = np.array(
+            [(v * config.max_speed_mps, reach) for v in PURSUIT_SPEEDS for reach in PURSUIT_REACH_M]
+        )
+        super().__init__(config)
+
+    def _forget(self) -> None:
+        self._controls = np.zeros((self.steps, 2))
+
     def _drive(self, pose, velocity: Twist2, field: Field, dt_s: float, index: int, remaining: float) -> FollowStep:
         config = self.config
         self._shift(dt_s)
-        state = _predict(pose, velocity, self._last, config)
+        state = predict(pose, velocity, self._last, config)
         arguments = (
             state, index, self.path, self._spacing, field.distance_m, field.origin_m, field.resolution_m,
             self.discs.centers_m, self.discs.radius_m, _weights(config), config.sample_dt_s,
@@ -175,7 +196,7 @@ class PathFollower:
         if clearance < 0.0 and clearance + config.safety_margin_m < self.discs.clearance(field, pose) - 2e-3:
             return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)
         target = Twist2(float(mean[0, 0]), 0.0, float(mean[0, 1]))
-        self._last = limit_twist(target, _blend(self._last, velocity), config.limits, dt_s)
+        self._last = limit_twist(target, blend(self._last, velocity), config.limits, dt_s)
         return FollowStep(self._last, FollowStatus.RUNNING, remaining, clearance)
 
     def _shift(self, dt_s: float) -> None:
@@ -186,14 +207,14 @@ class PathFollower:
         self._controls = self._controls[low] * (1.0 - part) + self._controls[high] * part
 
 
-def _blend(last: Twist2, measured: Twist2) -> Twist2:
+def blend(last: Twist2, measured: Twist2) -> Twist2:
     """The last command where the base follows it, what is measured where it does not (somebody else brakes)."""
     vx = last.vx_mps if abs(last.vx_mps - measured.vx_mps) < 0.3 else measured.vx_mps
     wz = last.wz_radps if abs(last.wz_radps - measured.wz_radps) < 0.8 else measured.wz_radps
     return Twist2(vx, 0.0, wz)
 
 
-def _predict(pose, velocity: Twist2, last: Twist2, config: PlannerConfig) -> np.ndarray:
+def predict(pose, velocity: Twist2, last: Twist2, config: PlannerConfig) -> np.ndarray:
     """State [x, y, yaw, v, w] at the moment at which a command given now takes effect."""
     dt = config.command_latency_s
     after = limit_twist(last, velocity, config.limits, dt)

@@ -211,6 +211,9 @@ def test_follow_path_follows_and_refuses_what_is_none(stage):
     assert status == GoalStatus.STATUS_SUCCEEDED and result.error_code == FollowPath.Result.NONE
     assert np.linalg.norm(stage.world.pose[:2] - [3.0, -0.3 * math.sin(3.0)]) < 0.25
     assert stage.feedback[0].distance_to_goal > 2.0 and max(feedback.speed for feedback in stage.feedback) > 0.4
+    back = Path(header=path.header, poses=path.poses[::-1])
+    status, result = stage.finish(stage.send(FollowPath.Goal(path=back, controller_id="pursuit")))
+    assert status == GoalStatus.STATUS_SUCCEEDED and np.linalg.norm(stage.world.pose[:2]) < 0.25
     status, result = stage.finish(stage.send(FollowPath.Goal(path=Path(header=path.header))))
     assert result.error_code == FollowPath.Result.INVALID_PATH and "empty" in result.error_msg
     status, result = stage.finish(stage.send(FollowPath.Goal(path=path, controller_id="DWB")))
