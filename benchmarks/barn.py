@@ -4,6 +4,10 @@
 Protocol (Perille et al. 2020; The BARN Challenge): a Jackal-sized base (0.42 x 0.33 m, 2 m/s) starts at (-2.25, 3)
 heading along y, the goal is 10 m ahead; success is to come within 1 m of it in 100 s, a collision ends the run; score
 is success * OT / clip(AT, 2 OT, 8 OT). The clock starts with the first command (the challenge's starts 0.1 m later).
+
+So that the scale is known, --peers drive every fifth of the same worlds (--peer-every), with the same noise, planner,
+recoveries and shield: dwa, a dynamic window approach of our own (Fox, Burgard, Thrun 1997), and pursuit, our regulated
+pure pursuit. Their numbers have their names in front; `mppi_on_dwa_worlds_score` is ours in just those worlds.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import BrokenBarrierError
 
@@ -23,6 +28,9 @@ from barn_drive import Drive, Task, run_task, start_worker
 
 from axon_sim.barn import generate_barn, list_barn, load_barn
 
+PEERS = ("dwa", "pursuit")
+OF_PEERS = ("success", "collision", "score", "timeout", "episodes", "time_mean_s", "held_back")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options beside --data (folder with barn_*.npz or world_*.world files), --json and --seed."""
@@ -30,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worlds", default="20", metavar="W", help="a count, evenly spread; all; a list: 1,5,151")
     parser.add_argument("--runs", type=_positive, default=1, metavar="N", help="runs in each world, with other noise")
     parser.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")
+    parser.add_argument("--peers", type=_peers, default=("dwa",), metavar="P", help="dwa,pursuit; none (default: dwa)")
+    parser.add_argument(
+        "--peer-every", type=_positive, default=5, metavar="N", help="peers drive every Nth (default 5)"
+    )
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw every run into this folder")
 
 
@@ -42,12 +54,16 @@ def main(args: argparse.Namespace) -> dict[str, float]:
     else:
         raise ValueError("no worlds: give --data DIR (the BARN worlds) or --generated N")
     tasks = [Task(data, index, run, args.seed) for index in indices for run in range(args.runs)]
-    drives, wall_s = drive_all(tasks, args.jobs)
+    peers = {peer: [replace(task, tracker=peer) for task in tasks[:: args.peer_every]] for peer in args.peers}
+    drives, wall_s, peer_drives = drive_all(tasks, args.jobs, peers)
     print_drives(drives)
+    for peer, runs in peer_drives.items():
+        print(f"\n{peer}, 1 of {args.peer_every} worlds:")
+        print_drives(runs)
     if args.plot:
         for drive in drives:
             plot(drive, data, args.plot)
-    return metrics_of(drives, wall_s)
+    return metrics_of(drives, wall_s) | peer_metrics(drives, peer_drives, args.peer_every)
 
 
 def choose_worlds(available: list[int], wanted: str) -> list[int]:
@@ -68,19 +84,32 @@ def choose_worlds(available: list[int], wanted: str) -> list[int]:
     return [available[i] for i in np.linspace(0, len(available) - 1, numbers[0]).round().astype(int)]
 
 
-def drive_all(tasks: list[Task], jobs: int) -> tuple[list[Drive], float]:
-    """Drive all tasks in `jobs` processes; also the wall time, counted from when every process has compiled."""
+def drive_all(
+    tasks: list[Task], jobs: int, peers: dict[str, list[Task]]
+) -> tuple[list[Drive], float, dict[str, list[Drive]]]:
+    """Drive all tasks in `jobs` processes, then the peers'; also the wall time of the tasks, without compiling."""
     os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     context = multiprocessing.get_context("spawn")
     jobs = min(jobs, len(tasks))
     ready = context.Barrier(jobs + 1)
-    with ProcessPoolExecutor(jobs, context, start_worker, (ready,)) as pool:
+    with ProcessPoolExecutor(jobs, context, start_worker, (ready, ("mppi", *peers))) as pool:
         drives = [pool.submit(run_task, task) for task in tasks]
         with suppress(BrokenBarrierError):  # a worker that failed: its drives say why
             ready.wait(timeout=600.0)
         began = time.perf_counter()
         results = [drive.result() for drive in drives]
-    return results, time.perf_counter() - began
+        wall_s = time.perf_counter() - began
+        return results, wall_s, {peer: list(pool.map(run_task, runs)) for peer, runs in peers.items()}
+
+
+def peer_metrics(drives: list[Drive], peer_drives: dict[str, list[Drive]], every: int) -> dict[str, float]:
+    """The peers' means under their names, and our own score in the worlds that they drove."""
+    numbers = {}
+    for peer, runs in peer_drives.items():
+        means = metrics_of(runs, 1.0)
+        numbers |= {f"{peer}_{key}": means[key] for key in OF_PEERS}
+        numbers[f"mppi_on_{peer}_worlds_score"] = statistics.fmean(drive.score for drive in drives[::every])
+    return numbers
 
 
 def metrics_of(drives: list[Drive], wall_s: float) -> dict[str, float]:
@@ -135,6 +164,13 @@ def plot(drive: Drive, data_dir: str | None, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"barn_{drive.index}_{drive.run}.png", dpi=80)
     pyplot.close(figure)
+
+
+def _peers(text: str) -> tuple[str, ...]:
+    names = () if text == "none" else tuple(word for word in text.split(",") if word)
+    if set(names) - set(PEERS) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text}: expected a list of {', '.join(PEERS)}, or none")
+    return names
 
 
 def _positive(text: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Barrier
 
 import numpy as np
+from dwa import DwaNavigator
 
 from axon_core.geometry import se2_apply, se2_inverse
 from axon_planner.config import PlannerConfig
@@ -25,12 +26,13 @@ GOAL_RADIUS_M = 1.0
 
 @dataclass(frozen=True)
 class Task:
-    """World `index` of a data folder, or generated from that number where there is none; and the seed of the run."""
+    """World `index` of a data folder, or generated from that number where there is none; the run's seed and tracker."""
 
     data_dir: str | None
     index: int
     run: int
     seed: int
+    tracker: str = "mppi"
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class Drive:
 class Driver:
     """Holds the compiled parts, so that one process drives many worlds."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracker: str = "mppi") -> None:
         self.config = PlanarConfig()
-        self.navigator = Navigator(PlannerConfig(control_rate_hz=1.0 / CONTROL_PERIOD_S))
+        self.navigator = _navigator(tracker)
         self.safety = SafetyConfig(rate_hz=1.0 / CONTROL_PERIOD_S)
         self.navigator.warm_up()
         self.drive(generate_barn(0), seed=0, time_limit_s=0.5)
@@ -107,6 +109,12 @@ class Driver:
         return navigation.over, navigation.reason, safe.limited_by
 
 
+def _navigator(tracker: str) -> Navigator:
+    """The navigator with one of its own controllers, or with the dynamic window."""
+    period = PlannerConfig(control_rate_hz=1.0 / CONTROL_PERIOD_S)
+    return DwaNavigator(period) if tracker == "dwa" else Navigator(replace(period, controller=tracker))
+
+
 def _outcome(simulator: PlanarSimulator, world: BarnWorld, over: bool, time_limit_s: float) -> str:
     """The verdict by the true pose, "" while the run goes on."""
     if simulator.collided:
@@ -116,14 +124,13 @@ def _outcome(simulator: PlanarSimulator, world: BarnWorld, over: bool, time_limi
     return "timeout" if over or simulator.time_s >= time_limit_s else ""
 
 
-_driver: Driver | None = None
+_drivers: dict[str, Driver] = {}
 
 
-def start_worker(ready: Barrier) -> None:
+def start_worker(ready: Barrier, trackers: tuple[str, ...]) -> None:
     """Compile everything in a fresh process, then wait until the others have; release them where it fails."""
-    global _driver
     try:
-        _driver = Driver()
+        _drivers.update({tracker: Driver(tracker) for tracker in trackers})
     except BaseException:
         ready.abort()
         raise
@@ -132,7 +139,6 @@ def start_worker(ready: Barrier) -> None:
 
 def run_task(task: Task) -> Drive:
     """Drive one run in a worker that `start_worker` has prepared."""
-    assert _driver is not None
     world = generate_barn(task.index) if task.data_dir is None else load_barn(task.data_dir, task.index)
     seed = int(np.random.SeedSequence([task.seed, task.index, task.run]).generate_state(1)[0])
-    return replace(_driver.drive(world, seed), index=task.index, run=task.run)
+    return replace(_drivers[task.tracker].drive(world, seed), index=task.index, run=task.run)
