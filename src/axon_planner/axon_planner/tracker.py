@@ -97,7 +97,7 @@ class Follower(ABC):
         """The command for the next `dt_s` at `pose` (3,), the base's measured `velocity` and obstacles in `field`."""
         if self.path is None:
             raise ValueError("no path to follow: call set_path first")
-        index = self._nearest(pose)
+        index = self.nearest(pose)
         remaining = self._remaining(pose, index)
         end_distance = float(np.linalg.norm(self.path[-1, :2] - pose[:2]))
         if end_distance <= self.config.goal_tolerance_m * (1.5 if self._at_end else 1.0):
@@ -119,7 +119,8 @@ class Follower(ABC):
     def _forget(self) -> None:  # noqa: B027 - not every follower remembers something
         """Forget what was planned in the steps before."""
 
-    def _nearest(self, pose: np.ndarray) -> int:
+    def nearest(self, pose: np.ndarray) -> int:
+        """Index of the path's point nearest to a pose."""
         return int(np.square(self.path[:, :2] - pose[:2]).sum(axis=1).argmin())
 
     def _remaining(self, pose: np.ndarray, index: int) -> float:
@@ -179,12 +180,8 @@ class PathFollower(Follower):
     def _drive(self, pose, velocity: Twist2, field: Field, dt_s: float, index: int, remaining: float) -> FollowStep:
         config = self.config
         self._shift(dt_s)
-        state = predict(pose, velocity, self._last, config)
-        arguments = (
-            state, index, self.path, self._spacing, field.distance_m, field.origin_m, field.resolution_m,
-            self.discs.centers_m, self.discs.radius_m, _weights(config), config.sample_dt_s,
-        )  # fmt: skip
-        costs, drives = _sample(self._controls, self._noise, self._fan, self._pursuits, *arguments)
+        arguments = self.rollout_arguments(pose, velocity, field, index)
+        costs, drives = self.sample(arguments)
         best = int(costs.argmin())
         weight = np.exp(-(costs - costs[best]) / config.temperature_m)
         mean = np.einsum("k,kti->ti", weight / weight.sum(), drives)
@@ -198,6 +195,18 @@ class PathFollower(Follower):
         target = Twist2(float(mean[0, 0]), 0.0, float(mean[0, 1]))
         self._last = limit_twist(target, blend(self._last, velocity), config.limits, dt_s)
         return FollowStep(self._last, FollowStatus.RUNNING, remaining, clearance)
+
+    def rollout_arguments(self, pose, velocity: Twist2, field: Field, index: int) -> tuple:
+        """What the compiled roll-outs need beside the controls; `index` is of the path's point nearest to the base."""
+        return (
+            predict(pose, velocity, self._last, self.config), index, self.path, self._spacing,
+            field.distance_m, field.origin_m, field.resolution_m,
+            self.discs.centers_m, self.discs.radius_m, _weights(self.config), self.config.sample_dt_s,
+        )  # fmt: skip
+
+    def sample(self, arguments: tuple) -> tuple[np.ndarray, np.ndarray]:
+        """Costs (K,) in metres and clipped controls (K, steps, 2) of all drives that a step chooses from."""
+        return _sample(self._controls, self._noise, self._fan, self._pursuits, *arguments)
 
     def _shift(self, dt_s: float) -> None:
         at = np.minimum(np.arange(self.steps) + dt_s / self.config.sample_dt_s, self.steps - 1)
