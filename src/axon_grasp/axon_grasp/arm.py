@@ -210,11 +210,11 @@ class Arm:
     # ---------------------------------------------------------------- private
 
     def _set(self, positions: AnyArray, load_m: float = 0.0) -> None:
-        """Put the arm there, and a capsule beyond its tip that stands for what is in the hand."""
+        """Put the arm there, and a capsule that stands for what is in the hand and ends where that does."""
         half = max(0.5 * load_m - _LOAD_RADIUS_M, 1e-3)
         self.model.geom_size[self._load, :2] = _LOAD_RADIUS_M, half
         self.model.geom_rbound[self._load] = _LOAD_RADIUS_M + half
-        self.model.geom_pos[self._load] = [0.5 * load_m, 0.0, 0.0]
+        self.model.geom_pos[self._load] = [load_m - _LOAD_RADIUS_M - half, 0.0, 0.0]
         self.model.geom_contype[self._load] = self.model.geom_conaffinity[self._load] = int(load_m > 0.0)
         self.data.qpos[self._at] = positions
         mujoco.mj_kinematics(self.model, self.data)
@@ -225,7 +225,9 @@ class Arm:
         rotations = self.data.xmat[bodies].reshape(-1, 3, 3)
         centers = self.data.xpos[bodies] + np.einsum("kij,kj->ki", rotations, local)
         used = np.ones(len(radii), dtype=bool) if hand else ~of_hand
-        along = np.arange(_LOAD_RADIUS_M, load_m - _LOAD_RADIUS_M + 1e-6, _SPHERES_APART_M)
+        along = np.zeros(0)
+        if load_m > 0.0:
+            along = np.append(np.arange(_LOAD_RADIUS_M, load_m - _LOAD_RADIUS_M, _SPHERES_APART_M), load_m - _LOAD_RADIUS_M)
         ahead = self.data.xmat[self._tip].reshape(3, 3)[:, 0]
         load = self.data.xpos[self._tip] + along[:, None] * ahead
         return np.vstack([centers[used], load]), np.concatenate([radii[used], np.full(len(along), _LOAD_RADIUS_M)])

@@ -82,6 +82,14 @@ def test_the_table_is_not_touched(arm):
         arm.check_path(np.array([high, low]), table(0.55))
 
 
+@pytest.mark.parametrize("load_m", [0.02, 0.06, 0.12, 0.25])
+def test_what_hangs_in_the_hand_keeps_clear_of_the_table_whatever_its_length(arm, load_m):
+    pose = arm.inverse(down_at(0.45, 0.0, 0.75), [READY])
+    tip_m = arm.forward(pose)[2, 3]
+    assert arm.blocked(pose, table(tip_m - load_m - 0.01), load_m=load_m) == ""
+    assert arm.blocked(pose, table(tip_m - load_m + 0.01), load_m=load_m) == "what the camera sees"
+
+
 def test_the_robot_itself_is_not_touched(arm):
     into_the_mast = READY.copy()
     into_the_mast[1] = -2.3
