@@ -225,9 +225,8 @@ class Arm:
         rotations = self.data.xmat[bodies].reshape(-1, 3, 3)
         centers = self.data.xpos[bodies] + np.einsum("kij,kj->ki", rotations, local)
         used = np.ones(len(radii), dtype=bool) if hand else ~of_hand
-        along = np.zeros(0)
-        if load_m > 0.0:
-            along = np.append(np.arange(_LOAD_RADIUS_M, load_m - _LOAD_RADIUS_M, _SPHERES_APART_M), load_m - _LOAD_RADIUS_M)
+        end = load_m - _LOAD_RADIUS_M
+        along = np.append(np.arange(_LOAD_RADIUS_M, end, _SPHERES_APART_M), end) if load_m > 0.0 else np.zeros(0)
         ahead = self.data.xmat[self._tip].reshape(3, 3)[:, 0]
         load = self.data.xpos[self._tip] + along[:, None] * ahead
         return np.vstack([centers[used], load]), np.concatenate([radii[used], np.full(len(along), _LOAD_RADIUS_M)])
