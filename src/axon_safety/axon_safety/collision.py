@@ -48,65 +48,82 @@ def ramp(now, target, rising, falling, dt):
 
 
 @njit(cache=True)
-def brake(v, w, decel, turn_decel, dt):
-    """One step of braking along the arc: forward and turning speed shrink by the same factor, as both limits allow."""
-    need = max(abs(v) / decel, abs(w) / turn_decel)
+def brake(velocity, decel, turn_decel, dt):
+    """One step of braking along the arc: all of (vx, vy, wz) shrink by the same factor, as both limits allow."""
+    need = max(math.hypot(velocity[0], velocity[1]) / decel, abs(velocity[2]) / turn_decel)
     keep = 0.0 if need <= dt else 1.0 - dt / need
-    return v * keep, w * keep
+    return velocity[0] * keep, velocity[1] * keep, velocity[2] * keep
 
 
 @njit(cache=True)
-def stays_clear(points, distances, now, last, target, hold_s, limits, margins, box):
+def ramp_all(now, target, limits, dt):
+    """(vx, vy, wz) after dt on the way to a target; limits: (3,) accel, decel, turn accel, each axis for itself."""
+    vx = ramp(now[0], target[0], limits[0], limits[1], dt)
+    vy = ramp(now[1], target[1], limits[0], limits[1], dt)
+    return vx, vy, ramp(now[2], target[2], limits[2], limits[2], dt)
+
+
+@njit(cache=True)
+def stays_clear(points, distances, now, last, target, hold_s, limits, margins, box, moving):
     """Does the rectangle keep its margin from points (N, 2; base frame) until it stands?
 
-    distances: (N,) of the points now, now and last and target: (2,) forward and turning speed measured, commanded last,
-    commanded next, hold_s: (2,) how long each of the two commands acts, limits: (3,) accel, decel, turn accel,
-    margins: (2,) margin and margin per speed, box: (3,) as in box_distances. A point within the margin from the start
-    must not come nearer, and where there is one, the margin for all is its distance: a base that is too near to a wall
-    can still drive along it, and away.
+    distances: (N,) of the points now, now and last and target: (vx, vy, wz) measured, commanded last, commanded next,
+    hold_s: (2,) how long each of the two commands acts, limits: (3,) accel, decel, turn accel, margins: (2,) margin and
+    margin per speed, box: (3,) as in box_distances, moving: (2,) the obstacles' top speed and the age of the points. A
+    point within the margin from the start must not come nearer, and where there is one, the margin for all is its
+    distance: a base that is too near to a wall can still drive along it, and away. What an obstacle can travel until
+    the base stands is kept besides; whoever is slow already may move where that is short, but not nearer.
     """
     nearest = np.inf
     for i in range(distances.shape[0]):
         nearest = min(nearest, distances[i])
     margin = min(margins[0], KEEP * max(0.0, nearest))
-    v, w = now[0], now[1]
+    slow = max(math.hypot(now[0], now[1]), math.hypot(target[0], target[1])) <= CREEP_MPS
+    velocity = (now[0], now[1], now[2])
     x = y = yaw = t = 0.0
     while True:
-        reach = abs(v) + abs(w) * (box[0] + box[1] + abs(box[2]))
+        reach = math.hypot(velocity[0], velocity[1]) + abs(velocity[2]) * (box[0] + box[1] + abs(box[2]))
         left = hold_s[0] - t if t < hold_s[0] else hold_s[0] + hold_s[1] - t
         dt = min(_MAX_STEP_S, _STEP_M / max(reach, 0.1))
         if left > _REST:
             dt = min(dt, left)
-        v0, w0 = v, w
+        before = velocity
         if t < hold_s[0] - _REST:
-            v, w = ramp(v, last[0], limits[0], limits[1], dt), ramp(w, last[1], limits[2], limits[2], dt)
+            velocity = ramp_all(before, last, limits, dt)
         elif t < hold_s[0] + hold_s[1] - _REST:
-            v, w = ramp(v, target[0], limits[0], limits[1], dt), ramp(w, target[1], limits[2], limits[2], dt)
-        elif abs(v) < 1e-3 and abs(w) < 1e-3:
+            velocity = ramp_all(before, target, limits, dt)
+        elif math.hypot(before[0], before[1]) < 1e-3 and abs(before[2]) < 1e-3:
             return True
         else:
-            v, w = brake(v, w, limits[1], limits[2], dt)
+            velocity = brake(before, limits[1], limits[2], dt)
         t += dt
-        turn = 0.5 * (w0 + w) * dt
-        x += 0.5 * (v0 + v) * dt * math.cos(yaw + 0.5 * turn)
-        y += 0.5 * (v0 + v) * dt * math.sin(yaw + 0.5 * turn)
+        turn = 0.5 * (before[2] + velocity[2]) * dt
+        cos, sin = math.cos(yaw + 0.5 * turn), math.sin(yaw + 0.5 * turn)
+        forward, left_m = 0.5 * (before[0] + velocity[0]) * dt, 0.5 * (before[1] + velocity[1]) * dt
+        x += cos * forward - sin * left_m
+        y += sin * forward + cos * left_m
         yaw += turn
-        if _too_near(points, distances, x, y, yaw, margin + margins[1] * max(0.0, abs(v) - CREEP_MPS), box):
+        speed_room = margins[1] * max(0.0, math.hypot(velocity[0], velocity[1]) - CREEP_MPS)
+        if _too_near(points, distances, x, y, yaw, margin + speed_room, moving[0] * (moving[1] + t), slow, box):
             return False
 
 
 @njit(cache=True)
-def _too_near(points, distances, x, y, yaw, margin, box):
+def _too_near(points, distances, x, y, yaw, margin, travel, slow, box):
     cos, sin = math.cos(yaw), math.sin(yaw)
+    room = margin + travel
     for i in range(points.shape[0]):
         dx, dy = points[i, 0] - x, points[i, 1] - y
         out_x = abs(cos * dx + sin * dy - box[2]) - box[0]
         out_y = abs(cos * dy - sin * dx) - box[1]
-        if out_x >= margin or out_y >= margin:
+        if out_x >= room or out_y >= room:
             continue
         distance = math.hypot(out_x, out_y) if out_x > 0.0 and out_y > 0.0 else max(out_x, out_y)
         if distances[i] > 0.0:
-            if distance < min(margin, KEEP * distances[i] - _ROUNDING_M):
+            yielding = KEEP * distances[i] - _ROUNDING_M
+            if distance < min(margin, yielding):
+                return True
+            if travel > 0.0 and distance < room and not (slow and distance >= yielding):
                 return True
         elif distance < margin and _depth_m(out_x, out_y) > _depth_of(points[i], box) + _ROUNDING_M:
             return True

@@ -52,6 +52,10 @@ class SafetyConfig:
     max_decel_mps2: float = param(2.5, "Braking that the base surely manages", unit="m/s^2", minimum=0.1, maximum=20.0)
     max_turn_accel_radps2: float = param(6.0, "Turning acceleration", unit="rad/s^2", minimum=0.1, maximum=50.0)
 
+    holonomic: bool = param(False, "An omnidirectional base: sideways speed passes, within max_speed_mps")
+    obstacle_speed_mps: float = param(
+        0.0, "Top speed of obstacles: room for it is kept until the base stands", unit="m/s", minimum=0.0, maximum=5.0
+    )
     latency_s: float = param(0.08, "From a command to its effect on the base", unit="s", minimum=0.0, maximum=1.0)
     margin_m: float = param(0.025, "Free space kept around the footprint", unit="m", minimum=0.0, maximum=1.0)
     speed_margin_s: float = param(

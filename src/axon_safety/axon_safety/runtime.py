@@ -13,7 +13,7 @@ from axon_core.checks import check_array
 from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan
 from axon_safety.arbiter import Arbiter
-from axon_safety.collision import box_distances, brake, ramp, stays_clear
+from axon_safety.collision import box_distances, brake, ramp_all, stays_clear
 from axon_safety.config import SafetyConfig
 from axon_safety.obstacles import LocalObstacles, moved
 
@@ -42,7 +42,7 @@ class ShieldStep(NamedTuple):
 class Shield:
     """Every step: choose who drives, keep the limits, and never take a command from which the base could not stop.
 
-    For differential bases: a sideways speed is dropped. `base_T_laser` (3,) is where the scanner sits.
+    Sideways speed is dropped unless `holonomic`. `base_T_laser` (3,): the scanner's pose.
     """
 
     def __init__(self, config: SafetyConfig, base_T_laser: FloatArray) -> None:
@@ -58,7 +58,7 @@ class Shield:
         self._obstacles = LocalObstacles(
             self._reach_m(), config.memory_radius_m, config.memory_s, config.unseen_radius_m
         )
-        self._last: tuple[float, float] | None = None
+        self._last: Twist2 | None = None
         self._last_s = math.nan
         self._scan: Scan | None = None
         self._scan_s = -math.inf
@@ -92,7 +92,7 @@ class Shield:
         """
         dt_s = self._elapsed(t_s, velocity)
         known = bool(np.isfinite(velocity).all()) and odom_age_s <= self.config.odom_timeout_s
-        moving = velocity if known else Twist2(self._last[0], 0.0, self._last[1])
+        moving = velocity if known else self._last
         pose = moved(odom_T_base, moving, odom_age_s) if known and odom_T_base is not None else None
         self._obstacles.advance(t_s, moving, pose)
         self._look(t_s, scan, scan_age_s)
@@ -101,24 +101,25 @@ class Shield:
         points, distances = self._near_points()
         now = self._present(moving)
         target = Twist2() if fault else self._within_speeds(wanted)
-        chosen, obstructed = self._admissible(points, distances, np.array(now), target, dt_s)
+        chosen, obstructed = self._admissible(points, distances, now, target, dt_s, max(0.0, t_s - self._scan_s))
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
         self._last, self._last_s = chosen, t_s
         clearance = float(distances.min()) if len(distances) else math.inf
-        return ShieldStep(Twist2(chosen[0], 0.0, chosen[1]), limited_by, source, clearance)
+        return ShieldStep(chosen, limited_by, source, clearance)
 
     def _reach_m(self) -> float:
         """How far the base could get from where it is, at full speed, before it stands; and a little."""
         config = self.config
         speed = max(config.max_speed_mps, config.max_reverse_mps)
         acting_s = config.latency_s + _MAX_STEP_S
-        return speed * acting_s + speed**2 / (2.0 * config.max_decel_mps2) + config.footprint_length_m + 0.5
+        travel_m = config.obstacle_speed_mps * (config.scan_timeout_s + acting_s + speed / config.max_decel_mps2)
+        return speed * acting_s + speed**2 / (2.0 * config.max_decel_mps2) + config.footprint_length_m + 0.5 + travel_m
 
     def _elapsed(self, t_s: float, velocity: Twist2) -> float:
         if self._last is None or t_s < self._last_s:
             self.reset()
             finite = bool(np.isfinite(velocity).all())
-            self._last = (velocity.vx_mps, velocity.wz_radps) if finite else (0.0, 0.0)
+            self._last = self._drivable(velocity) if finite else Twist2()
             return 1.0 / self.config.rate_hz
         return min(t_s - self._last_s, _MAX_STEP_S)
 
@@ -149,14 +150,21 @@ class Shield:
 
     def _within_speeds(self, wanted: Twist2) -> Twist2:
         config = self.config
-        forward = min(max(wanted.vx_mps, -config.max_reverse_mps), config.max_speed_mps)
-        return Twist2(forward, 0.0, min(max(wanted.wz_radps, -config.max_turn_radps), config.max_turn_radps))
+        turn = min(max(wanted.wz_radps, -config.max_turn_radps), config.max_turn_radps)
+        forward, left, _ = self._drivable(wanted)
+        forward = min(max(forward, -config.max_reverse_mps), config.max_speed_mps)
+        fastest = math.hypot(forward, left)
+        scale = min(1.0, config.max_speed_mps / fastest) if left and fastest else 1.0
+        return Twist2(scale * forward, scale * left, turn)
 
-    def _present(self, velocity: Twist2) -> tuple[float, float]:
-        """Forward speed to reckon with: the measured or the commanded one, whichever is faster; measured turning."""
-        commanded = self._last[0]
-        catches_up = velocity.vx_mps * commanded >= 0.0 and abs(commanded) > abs(velocity.vx_mps)
-        return commanded if catches_up else velocity.vx_mps, velocity.wz_radps
+    def _drivable(self, velocity: Twist2) -> Twist2:
+        """What the base can do of a velocity: a differential one does not move sideways."""
+        return velocity if self.config.holonomic else Twist2(velocity.vx_mps, 0.0, velocity.wz_radps)
+
+    def _present(self, velocity: Twist2) -> Twist2:
+        """Speeds to reckon with: on each axis the measured or commanded one, whichever is faster; measured turning."""
+        drivable, last = self._drivable(velocity), self._last
+        return Twist2(_faster(drivable.vx_mps, last.vx_mps), _faster(drivable.vy_mps, last.vy_mps), velocity.wz_radps)
 
     def _near_points(self) -> tuple[FloatArray, FloatArray]:
         """Points (N, 2) in the base frame that are not the robot itself, and their distances (N,) from its outline."""
@@ -166,52 +174,64 @@ class Shield:
         return np.ascontiguousarray(points[obstacle]), distances[obstacle]
 
     def _admissible(
-        self, points: FloatArray, distances: FloatArray, now: FloatArray, target: Twist2, dt_s: float
-    ) -> tuple[tuple[float, float], bool]:
+        self, points: FloatArray, distances: FloatArray, now: Twist2, target: Twist2, dt_s: float, age_s: float
+    ) -> tuple[Twist2, bool]:
         """Fastest command on the target's arc that leaves room to stop; else a turn, or straight on; else braking.
 
         Also says whether an obstacle kept the base from the target.
         """
-        last = self._last or (0.0, 0.0)
-        tried: set[tuple[float, float]] = set()
-        goals = [(scale * target.vx_mps, scale * target.wz_radps) for scale in _SCALES]
-        goals += [(0.0, target.wz_radps), (0.0, 0.5 * target.wz_radps), (0.2 * target.vx_mps, 0.0)]
-        for index, goal in enumerate(goals):
-            candidate = self._ramped(last, goal, dt_s)
-            if candidate not in tried and self._clear(points, distances, now, last, candidate, dt_s):
+        tried: set[Twist2] = set()
+        for index, goal in enumerate(self._goals(target)):
+            candidate = self._ramped(goal, dt_s)
+            if candidate not in tried and self._clear(points, distances, now, candidate, dt_s, age_s):
                 return candidate, index > 0 and bool(tried)
             tried.add(candidate)
-        config = self.config
-        return brake(*last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s), True
+        return self._ramped(Twist2(), dt_s), True
 
-    def _ramped(self, last: tuple[float, float], goal: tuple[float, float], dt_s: float) -> tuple[float, float]:
+    def _goals(self, target: Twist2) -> list[Twist2]:
+        """What to try, best first: the target's arc ever slower, one axis of a sideways one, a turn, straight on."""
+        vx, vy, wz = target
+        goals = [Twist2(scale * vx, scale * vy, scale * wz) for scale in _SCALES]
+        if vy:
+            goals += [Twist2(scale * vx, 0.0, wz) for scale in (1.0, 0.5, 0.2)]
+            goals += [Twist2(0.0, scale * vy, wz) for scale in (1.0, 0.5, 0.2)]
+        return [*goals, Twist2(0.0, 0.0, wz), Twist2(0.0, 0.0, 0.5 * wz), Twist2(0.2 * vx, 0.2 * vy, 0.0)]
+
+    def _ramped(self, goal: Twist2, dt_s: float) -> Twist2:
         config = self.config
-        if goal == (0.0, 0.0):
-            return brake(*last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s)
-        turning = config.max_turn_accel_radps2
-        forward = ramp(last[0], goal[0], config.max_accel_mps2, config.max_decel_mps2, dt_s)
-        return forward, ramp(last[1], goal[1], turning, turning, dt_s)
+        if goal == Twist2():
+            return Twist2(*brake(self._last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s))
+        return Twist2(*ramp_all(self._last, goal, self._limits(), dt_s))
+
+    def _limits(self) -> FloatArray:
+        config = self.config
+        return np.array([config.max_accel_mps2, config.max_decel_mps2, config.max_turn_accel_radps2])
 
     def _clear(
-        self, points: FloatArray, distances: FloatArray, now: FloatArray, last: tuple, candidate: tuple, dt_s: float
+        self, points: FloatArray, distances: FloatArray, now: Twist2, candidate: Twist2, dt_s: float, age_s: float
     ) -> bool:
         config = self.config
         return stays_clear(
             points,
             distances,
-            now,
-            np.array(last),
+            np.array(now),
+            np.array(self._last),
             np.array(candidate),
             np.array([config.latency_s, max(dt_s, 1.0 / config.rate_hz)]),
-            np.array([config.max_accel_mps2, config.max_decel_mps2, config.max_turn_accel_radps2]),
+            self._limits(),
             np.array([config.margin_m, config.speed_margin_s]),
             self._box,
+            np.array([config.obstacle_speed_mps, age_s if math.isfinite(age_s) else 0.0]),
         )
 
-    def _limit_name(self, wanted: Twist2, target: Twist2, chosen: tuple[float, float]) -> str:
-        if _differ(chosen, (target.vx_mps, target.wz_radps)):
+    def _limit_name(self, wanted: Twist2, target: Twist2, chosen: Twist2) -> str:
+        if _differ(chosen, target):
             return ACCELERATION
         return SPEED if _differ(target, wanted) else NOTHING
+
+
+def _faster(measured: float, commanded: float) -> float:
+    return commanded if measured * commanded >= 0.0 and abs(commanded) > abs(measured) else measured
 
 
 def _differ(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
