@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +18,7 @@ from axon_core.motion import Twist2, limit_twist
 from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
+from axon_planner.outline import clearances
 from axon_planner.planning import PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
@@ -36,6 +38,9 @@ SKIP_M = 0.3
 BLOCKED_FOR_S = 0.8
 PROGRESS_M = 0.2
 BACK_OFF_S = 1.2
+BACK_OFF_TURNS_RADPS = (0.0, -0.15, 0.15, -0.4, 0.4)
+BACK_OFF_TOUCH_M = 5e-3  # the nose of a base beside a wall swings out a little while its tail leaves
+TRAIL_SPACING_M, TRAIL_POINTS = 0.05, 200
 FORGET_RING_M = (0.7, 2.5)
 NEW_PLACE_M = 1.0
 
@@ -107,6 +112,7 @@ class Navigator:
         self._status, self._reason = NavStatus.IDLE, ""
         self._last_scan: Scan | None = None
         self._scan_t_s = -math.inf
+        self._trail: deque[np.ndarray] = deque(maxlen=TRAIL_POINTS)
         self._last_t_s: float | None = None
         self._reset_drive()
 
@@ -219,6 +225,7 @@ class Navigator:
         """
         pose = check_array("odom_T_base", odom_T_base, shape=(3,))
         dt_s = self._elapsed(t_s)
+        self._leave_trail(pose)
         if scan is not None and scan is not self._last_scan:
             then = se2_compose(pose, _moved(velocity, -scan_age_s))
             self.observe(t_s - scan_age_s, scan, se2_compose(then, base_T_laser))
@@ -251,7 +258,7 @@ class Navigator:
         self._blocked_since_s: float | None = None
         self._best_remaining_m, self._progress_t_s = math.inf, math.inf
         self._recovery: Callable[..., Twist2] | None = None
-        self._recovery_until_s = -math.inf
+        self._recovery_since_s = self._recovery_until_s = -math.inf
         self._recovery_place: np.ndarray | None = None
         self._forgot_once = False
         self.recoveries = 0
@@ -295,7 +302,7 @@ class Navigator:
             return self._brake(velocity, dt_s)
         if self._recovery is not None:
             if t_s < self._recovery_until_s:
-                return self._recovery(pose, velocity, dt_s)
+                return self._recovery(t_s, pose, velocity, dt_s)
             self._finish_recovery(t_s)
         field = self._field(pose)
         if self._plans_itself and self._plan_is_due(t_s, pose, field):
@@ -386,7 +393,7 @@ class Navigator:
                 self._recoveries_here, self._recovery_place = 0, None
 
     def _start_recovery(self, t_s: float, pose: np.ndarray) -> None:
-        """Back off first; the next time forget what was seen around, then back off again."""
+        """Back off first; the next time forget what was seen around; then back off again, farther each time."""
         if self._recoveries_here >= self.config.max_recoveries:
             self._end(NavStatus.BLOCKED, f"no progress after {self._recoveries_here} recoveries")
             return
@@ -397,7 +404,8 @@ class Navigator:
             self.costmap.forget_ring(pose, *FORGET_RING_M)
             self._finish_recovery(t_s)
             return
-        self._recovery, self._recovery_until_s = self._back_off, t_s + BACK_OFF_S
+        self._recovery, self._recovery_since_s = self._back_off, t_s
+        self._recovery_until_s = t_s + self._recoveries_here * BACK_OFF_S
 
     def _finish_recovery(self, t_s: float) -> None:
         self._recovery = None
@@ -405,18 +413,31 @@ class Navigator:
         self._next_plan_t_s = -math.inf
         self._best_remaining_m, self._progress_t_s = math.inf, t_s
 
-    def _back_off(self, pose: np.ndarray, velocity: Twist2, dt_s: float) -> Twist2:
-        """Reverse along the freest of a few arcs, as long as that is free."""
+    def _back_off(self, t_s: float, pose: np.ndarray, velocity: Twist2, dt_s: float) -> Twist2:
+        """Reverse along the freest of a few arcs, as long as that is free; the scanner is blind there.
+
+        After `BACK_OFF_S` only where the base came from: what it drove over is free.
+        """
         field = self._field(pose)
         speed = -min(self.config.max_reverse_mps, 0.3)
-        here = self.follower.discs.clearance(field, pose)
-        best, best_clearance = Twist2(), min(0.0, here) - 1e-6
-        for turn in (0.0, -0.4, 0.4):
-            ends = [se2_compose(pose, _moved(Twist2(speed, 0.0, turn), t)) for t in (0.25, 0.5, 0.75)]
-            clearance = min(self.follower.discs.clearance(field, end) for end in ends)
-            if clearance > best_clearance:
-                best, best_clearance = Twist2(speed, 0.0, turn), clearance
+        blind = t_s - self._recovery_since_s > BACK_OFF_S
+        best, best_room = Twist2(), -math.inf
+        for turn in BACK_OFF_TURNS_RADPS:
+            arc = [se2_compose(pose, _moved(Twist2(speed, 0.0, turn), t)) for t in (0.0, 0.25, 0.5, 0.75)]
+            room = clearances(self.config, field, np.array(arc))
+            if blind and not self._came_along(arc[-1]):
+                continue
+            if room.min() > best_room and room.min() >= min(0.5 * field.resolution_m, room[0] - BACK_OFF_TOUCH_M):
+                best, best_room = Twist2(speed, 0.0, turn), room.min()
         return limit_twist(best, velocity, self.config.limits, dt_s)
+
+    def _leave_trail(self, pose: np.ndarray) -> None:
+        if not self._trail or np.linalg.norm(self._trail[-1] - pose[:2]) > TRAIL_SPACING_M:
+            self._trail.append(pose[:2].copy())
+
+    def _came_along(self, pose: np.ndarray) -> bool:
+        """Whether the base has been where `pose` is."""
+        return bool(np.linalg.norm(np.array(self._trail) - pose[:2], axis=1).min() < 2.0 * TRAIL_SPACING_M)
 
 
 def _moved(velocity: Twist2, dt_s: float) -> np.ndarray:

@@ -22,7 +22,7 @@ from axon_core.geometry import wrap_angle
 from axon_core.motion import Twist2, limit_twist
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
-from axon_planner.outline import Discs, disc_clearance
+from axon_planner.outline import Discs, clearances, disc_clearance
 from axon_planner.planning import path_length
 from axon_planner.smoothing import resample
 
@@ -31,6 +31,7 @@ PURSUIT_SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the top speed
 PURSUIT_REACH_M = (0.25, 0.5)
 KNOT_S = 0.3
 SPACING_M = 0.05
+TOUCH_M = 2e-3  # a base that stands nearer than it should may leave, but come no nearer than by this
 TURN_GAIN = 2.5
 
 
@@ -153,13 +154,11 @@ class Follower(ABC):
         return self._last
 
     def _turn_is_free(self, field: Field, pose, error_rad: float) -> bool:
-        here = self.discs.clearance(field, pose)
-        turned = np.array(pose, dtype=np.float64)
-        for yaw in np.linspace(0.0, error_rad, max(2, int(abs(error_rad) / 0.1)))[1:]:
-            turned[2] = pose[2] + yaw
-            if self.discs.clearance(field, turned) < min(0.0, here - 0.02):
-                return False
-        return True
+        """Whether the rectangle itself, whose corners swing out, has room on the way; discs would not see them."""
+        poses = np.repeat(np.asarray(pose, dtype=np.float64)[None], max(2, int(abs(error_rad) / 0.1)) + 1, axis=0)
+        poses[:, 2] += np.linspace(0.0, error_rad, len(poses))
+        room = clearances(self.config, field, poses)
+        return bool(room.min() >= min(0.5 * field.resolution_m, room[0] - TOUCH_M))
 
 
 class PathFollower(Follower):

@@ -253,6 +253,58 @@ def test_discs_cover_the_footprint():
     assert (np.linalg.norm(outline[:, None] - centers[None], axis=2).min(axis=1) <= discs.radius_m + 1e-9).all()
 
 
+@pytest.mark.parametrize("controller", ["mppi", "pursuit"])
+def test_a_base_gets_out_of_a_dead_end_in_which_it_cannot_turn(controller):
+    """1.5 m deep and 0.5 m wide: the way back is longer than one look at what nobody sees behind the base."""
+    pocket = [[-1.0, 0.25, 0.5, 0.25], [-1.0, -0.25, 0.5, -0.25], [0.5, -0.25, 0.5, 0.25]]
+    room = [[-5.0, 1.5, 0.6, 1.5], [-5.0, -1.5, 0.6, -1.5], [-5.0, -1.5, -5.0, 1.5], [0.6, -1.5, 0.6, 1.5]]
+    config = replace(CONFIG, controller=controller, refine=False)
+    world, driver = Playground(config, [], pocket + room, (-1.6, 0.0, 0.0)), Navigator(config)
+    driver.set_path(np.array([[-1.6, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    assert world.drive(driver).status is NavStatus.REACHED and world.pose[0] > -0.2
+    driver.set_goal(np.array([-4.0, 0.5, 3.1]))
+    step = world.drive(driver)
+    assert step.status is NavStatus.REACHED and step.recoveries > 0
+    assert np.array(world.commands)[:, 0].min() < 0.0
+
+
+@pytest.mark.parametrize("controller", ["mppi", "pursuit"])
+def test_a_base_with_its_nose_at_a_wall_does_not_swing_a_corner_into_it(controller):
+    config = replace(CONFIG, controller=controller, refine=False)
+    front = 0.5 * config.footprint_length_m + 0.03
+    walls = [[front, -2.0, front, 2.0], [-4.0, -2.0, front, -2.0], [-4.0, 2.0, front, 2.0], [-4.0, -2.0, -4.0, 2.0]]
+    driver = Navigator(config)
+    driver.set_goal(np.array([-3.0, 0.0, 0.0]))
+    assert Playground(config, [], walls).drive(driver).status is NavStatus.REACHED
+
+
+FAST = replace(CONFIG, max_speed_mps=2.0, refine=False)
+STRAIGHT = np.array([[0.0, 0.0, 0.0], [6.0, 0.0, 0.0]])
+BENT = np.array([[0.0, 0.0, 0.0], [2.5, 0.0, 0.0], [2.5, 3.0, 1.57]])
+
+
+@pytest.mark.parametrize("controller", ["mppi", "pursuit"])
+def test_it_is_slower_where_the_path_bends(controller):
+    config = replace(FAST, controller=controller)
+    assert _slowest(config, [], BENT) < 0.95 * _slowest(config, [], STRAIGHT)
+
+
+def test_pursuit_is_slower_between_walls():
+    config = replace(FAST, controller="pursuit")
+    gaps = [[[2.5, -2.0, 2.5, -half], [2.5, half, 2.5, 2.0]] for half in (0.24, 1.0)]
+    narrow, wide = (_slowest(config, gap, STRAIGHT) for gap in gaps)
+    assert narrow < 0.75 * wide
+
+
+def _slowest(config, walls, path) -> float:
+    """Least speed within 0.8 m of (2.5, 0) on a given path."""
+    world, driver = Playground(config, [], [*walls, *corridor(width_m=8.0)]), Navigator(config)
+    driver.set_path(path)
+    assert world.drive(driver).status is NavStatus.REACHED
+    near = np.linalg.norm(np.array(world.track)[:, :2] - [2.5, 0.0], axis=1) < 0.8
+    return float(np.array(world.commands)[near, 0].min())
+
+
 @pytest.mark.parametrize("seed", [21, 22, 23])
 def test_cylinder_fields_are_crossed_with_noise_and_latency(seed):
     config = PlannerConfig()
