@@ -23,6 +23,7 @@ _MAX_STEP_S = 0.05
 _REST = 1e-6
 _ROUNDING_M = 1e-6
 _CORE_M = 0.05
+_STRAIGHT_RADPS = 0.01
 
 
 @njit(cache=True)
@@ -72,13 +73,14 @@ def stays_clear(points, distances, now, last, target, hold_s, limits, margins, b
     margin per speed, box: (3,) as in box_distances, moving: (2,) the obstacles' top speed and the age of the points. A
     point within the margin from the start must not come nearer, and where there is one, the margin for all is its
     distance: a base that is too near to a wall can still drive along it, and away. What an obstacle can travel until
-    the base stands is kept besides; whoever is slow already may move where that is short, but not nearer.
+    the base stands is kept besides; who creeps and does not turn may go where that is short, but not nearer: while a
+    base turns, a corner swings toward an obstacle that moves along it.
     """
     nearest = np.inf
     for i in range(distances.shape[0]):
         nearest = min(nearest, distances[i])
     margin = min(margins[0], KEEP * max(0.0, nearest))
-    slow = max(math.hypot(now[0], now[1]), math.hypot(target[0], target[1])) <= CREEP_MPS
+    slow = _creeps(now) and _creeps(last) and _creeps(target)
     velocity = (now[0], now[1], now[2])
     x = y = yaw = t = 0.0
     while True:
@@ -109,6 +111,11 @@ def stays_clear(points, distances, now, last, target, hold_s, limits, margins, b
 
 
 @njit(cache=True)
+def _creeps(velocity):
+    return math.hypot(velocity[0], velocity[1]) <= CREEP_MPS and abs(velocity[2]) <= _STRAIGHT_RADPS
+
+
+@njit(cache=True)
 def _too_near(points, distances, x, y, yaw, margin, travel, slow, box):
     cos, sin = math.cos(yaw), math.sin(yaw)
     room = margin + travel
@@ -123,7 +130,7 @@ def _too_near(points, distances, x, y, yaw, margin, travel, slow, box):
             yielding = KEEP * distances[i] - _ROUNDING_M
             if distance < min(margin, yielding):
                 return True
-            if travel > 0.0 and distance < room and not (slow and distance >= yielding):
+            if travel > 0.0 and distance < room and not (slow and distance >= distances[i] - _ROUNDING_M):
                 return True
         elif distance < margin and _depth_m(out_x, out_y) > _depth_of(points[i], box) + _ROUNDING_M:
             return True

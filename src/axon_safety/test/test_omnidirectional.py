@@ -66,3 +66,11 @@ def test_faster_obstacles_allow_less_speed_toward_them():
     assert all(OBSTACLE in {step.limited_by for step in run} for run in runs)
     still, slow, fast = (max(step.command.vx_mps for step in run) for run in runs)
     assert still > slow > fast
+
+
+def test_with_a_moving_obstacle_at_hand_the_base_backs_out_but_neither_turns_nor_advances():
+    scan = seen([[0.36, 0.0, 0.1]])  # 0.05 m ahead of the outline
+    for wanted in (Twist2(0.0, 0.0, 1.0), Twist2(0.5), Twist2(0.2, 0.5, -1.0)):
+        assert last_step(wanted, scan, obstacle_speed_mps=0.5).command.wz_radps == 0.0
+        assert last_step(wanted, scan, obstacle_speed_mps=0.5).command.vx_mps <= 0.0
+    assert last_step(Twist2(-0.5), scan, obstacle_speed_mps=0.5).command.vx_mps < 0.0
