@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from axon_core.config import check_config, param
 
 
@@ -28,6 +30,12 @@ class SlamConfig:
     feature_count: int = param(1000, "Features a frame", minimum=100, maximum=5000, read_only=True)
     depth_min_m: float = param(0.2, "Nearer depth is not used", unit="m", minimum=0.0, maximum=5.0)
     depth_max_m: float = param(6.0, "Farther depth is not used", unit="m", minimum=0.5, maximum=50.0)
+    robot_box_m: tuple[float, ...] = param(
+        (),
+        "What the camera sees in this box is the robot's own arm and load, and not looked at: x, y, z from and "
+        "x, y, z to in base_frame; empty: nothing is",
+        unit="m",
+    )
     depth_noise: float = param(
         0.005,
         "Sigma of depth over its square, as of structured light and stereo",
@@ -89,6 +97,10 @@ class SlamConfig:
         check_config(self)
         if self.depth_max_m <= self.depth_min_m:
             raise ValueError(f"depth_max_m = {self.depth_max_m}: expected more than depth_min_m = {self.depth_min_m}")
+        if self.robot_box_m and (
+            len(self.robot_box_m) != 6 or (np.array(self.robot_box_m[:3]) >= self.robot_box_m[3:]).any()
+        ):
+            raise ValueError(f"robot_box_m = {list(self.robot_box_m)}: expected x, y, z from and larger x, y, z to")
         if self.obstacle_max_z_m <= self.obstacle_min_z_m:
             raise ValueError(
                 f"obstacle_max_z_m = {self.obstacle_max_z_m}: expected more than "

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numba import njit
 
-from axon_core.arrays import AnyArray, Float32Array, FloatArray, IntArray
+from axon_core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 
 GRID_ROWS, GRID_COLS = 6, 8
 _POPCOUNT = np.array([bin(i).count("1") for i in range(256)], dtype=np.uint8)
@@ -43,8 +43,8 @@ class FeatureExtractor(Protocol):
 
     max_distance: float
 
-    def extract(self, gray: AnyArray) -> Features:
-        """Return the features of a grey image (H, W) uint8; none, where it shows nothing."""
+    def extract(self, gray: AnyArray, where: BoolArray | None = None) -> Features:
+        """Return the features of a grey image (H, W) uint8 `where` (H, W) they may lie; none where it shows nothing."""
         ...
 
 
@@ -55,9 +55,10 @@ class OpenCvExtractor:
         self._detector, self._count, self._scale_factor = detector, count, scale_factor
         self.max_distance = max_distance
 
-    def extract(self, gray: AnyArray) -> Features:
+    def extract(self, gray: AnyArray, where: BoolArray | None = None) -> Features:
         """Return at most `count` features."""
-        found = sorted(self._detector.detect(gray, None), key=lambda keypoint: -keypoint.response)
+        mask = None if where is None else where.astype(np.uint8)
+        found = sorted(self._detector.detect(gray, mask), key=lambda keypoint: -keypoint.response)
         kept = [found[i] for i in _spread(cv2.KeyPoint_convert(found), gray.shape, self._count)] if found else []
         kept, descriptors = self._detector.compute(gray, kept) if kept else ((), None)
         if descriptors is None:

@@ -17,6 +17,7 @@ from axon_slam.pose_estimation import Matches
 from axon_slam.se3 import move
 
 _DEPTH_FLOOR_M = 0.003
+_ROBOT_MARGIN_PX = 9
 _DEPTH_EDGE = 0.06  # of the depth: where its neighbours differ by more, it belongs to nobody
 
 
@@ -57,14 +58,16 @@ def make_frame(
     base_T_camera: FloatArray,
     extractor: FeatureExtractor,
     config: SlamConfig,
+    robot: BoolArray | None = None,
 ) -> Frame:
     """Return the frame of an image, (H, W) grey or (H, W, 3) RGB uint8, and its depth (H, W) in m, 0 or NaN for none.
 
-    Raises ValueError where their size or type does not fit.
+    Of the pixels `robot` (H, W), those of the robot itself, nothing is taken. Raises ValueError where a size or type
+    does not fit.
     """
     gray = check_image(image, camera)
     depth = check_array("depth_m", depth_m, (camera.height, camera.width), finite=False, dtype=np.float32)
-    features = extractor.extract(gray)
+    features = extractor.extract(gray, None if robot is None else ~robot)
     depths = depth_at(depth, features.pixels, config.depth_min_m, config.depth_max_m)
     if camera.distortion and len(features):
         rays = camera.rays(features.pixels)
@@ -72,6 +75,26 @@ def make_frame(
         features = Features(straight, features.sigmas_px, features.descriptors)
     sigmas = _DEPTH_FLOOR_M + config.depth_noise * depths**2
     return Frame(stamp_s, features, depths, sigmas, camera, base_T_camera)
+
+
+def robot_pixels(
+    depth_m: AnyArray, camera: PinholeCamera, base_T_camera: FloatArray, box_m: tuple[float, ...]
+) -> BoolArray:
+    """Return which pixels (H, W) show something in a box of the base's frame, from (3,) and to (3,), or border on it.
+
+    An arm that is carried before the camera stands still in every image: a tracker that believed it would stand still.
+    """
+    low, high = np.array(box_m[:3]), np.array(box_m[3:])
+    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+    reach_m = np.linalg.norm(corners - base_T_camera[:3, 3], axis=1).max()
+    near = (np.asarray(depth_m) > 0.0) & (np.asarray(depth_m) < reach_m)
+    rows, columns = np.nonzero(near)  # few: most of what is seen is farther than an arm reaches
+    rays = camera.rays(np.stack([columns, rows], axis=1).astype(np.float64))
+    points = move(base_T_camera, rays * np.asarray(depth_m, dtype=np.float64)[rows, columns, None])
+    inside = ((points >= low) & (points <= high)).all(axis=1)
+    mask = np.zeros(np.shape(depth_m), dtype=np.uint8)
+    mask[rows[inside], columns[inside]] = 1
+    return cv2.dilate(mask, np.ones((_ROBOT_MARGIN_PX, _ROBOT_MARGIN_PX), np.uint8)).astype(bool)
 
 
 def check_image(image: AnyArray, camera: PinholeCamera) -> AnyArray:

@@ -23,7 +23,7 @@ from axon_core.scans import Scan
 from axon_slam import storage
 from axon_slam.config import SlamConfig
 from axon_slam.features import make_extractor
-from axon_slam.frames import Frame, make_frame
+from axon_slam.frames import Frame, make_frame, robot_pixels
 from axon_slam.mapping import Keyframe, KeyframeMap, make_keyframe, moved_by, relative_sigmas
 from axon_slam.motion import MotionModel, odometry_sigmas
 from axon_slam.occupancy import EMPTY_SCAN, OccupancyMap, PlanarScan, scan_from_depth, scan_from_lidar
@@ -217,9 +217,14 @@ class Slam:
         if scan is not None:
             mount = np.zeros(3) if base_T_laser is None else check_array("base_T_laser", base_T_laser, (3,))
             planar_scan = scan_from_lidar(scan, mount, self.config.occupancy_range_m)
-        frame = make_frame(stamp, image, depth_m, self._camera, self._base_T_camera, self._extractor, self.config)
+        size = (self._camera.height, self._camera.width)
+        depth, robot = check_array("depth_m", depth_m, size, finite=False, dtype=np.float32), None
+        if self.config.robot_box_m:
+            robot = robot_pixels(depth, self._camera, self._base_T_camera, self.config.robot_box_m)
+            depth = np.where(robot, np.nan, depth)
+        frame = make_frame(stamp, image, depth, self._camera, self._base_T_camera, self._extractor, self.config, robot)
         self._stamp_s = stamp
-        return _Look(frame, odom_T_base, depth_m, planar_scan)
+        return _Look(frame, odom_T_base, depth, planar_scan)
 
     def _begin(self, look: _Look) -> SlamResult:
         """Make the first keyframe, where odometry says the base is, else at the map's origin."""

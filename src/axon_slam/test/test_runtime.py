@@ -11,6 +11,7 @@ from rooms import CAMERA, MOUNT, around, make_room
 from axon_core.grids import OCCUPIED
 from axon_slam.config import SlamConfig
 from axon_slam.evaluation import ate_m, rmse
+from axon_slam.frames import robot_pixels
 from axon_slam.runtime import Slam, SlamState
 from axon_slam.se3 import inverse, se3_exp, so3_log
 
@@ -121,6 +122,34 @@ def test_a_sudden_slip_is_overruled_by_what_is_seen():
     slam = Slam(CONFIG, CAMERA, MOUNT)
     results = drive(slam, WAY[:30], odometry=slipping)
     assert np.linalg.norm(results[-1].map_T_base[:3, 3] - WAY[29][:3, 3]) < 0.07
+
+
+def test_an_arm_that_is_carried_before_the_camera_is_not_taken_for_a_world_that_stands_still():
+    arm = np.random.default_rng(3).integers(0, 255, (CAMERA.height, CAMERA.width)).astype(np.uint8)
+    box_m = (0.0, -0.5, 0.2, 0.4, 0.5, 0.8)
+    errors_m = []
+    for box in ((), box_m):
+        slam = Slam(replace(CONFIG, robot_box_m=box), CAMERA, MOUNT)
+        for number, pose in enumerate(WAY[:40]):
+            image, depth = ROOM.look(pose @ MOUNT)
+            if number >= 10:  # it comes up on the way
+                image[:, 150:], depth[:, 150:] = arm[:, 150:], 0.35
+            result = slam.step(STEP_S * number, image, depth)
+        errors_m.append(np.linalg.norm(result.map_T_base[:3, 3] - relative(WAY)[39][:3, 3]))
+        if box:
+            base_T_points = (slam.points() - result.map_T_base[:3, 3]) @ result.map_T_base[:3, :3]
+            assert not ((base_T_points > box_m[:3]) & (base_T_points < box_m[3:])).all(axis=1).any()
+    assert errors_m[0] > 0.5 and errors_m[1] < 0.06
+
+
+def test_the_robots_own_pixels_are_those_in_the_box_and_beside_it():
+    depth = np.full((CAMERA.height, CAMERA.width), 2.0, dtype=np.float32)
+    depth[100:140, 200:240] = 0.35
+    depth[0, 0] = 0.0
+    found = robot_pixels(depth, CAMERA, MOUNT, (0.3, -0.5, 0.0, 0.4, 0.5, 1.0))
+    assert found[100:140, 200:240].all() and found[97, 197] and not found[90, 220] and not found[0, 0]
+    assert found.sum() == 48 * 48
+    assert not robot_pixels(depth, CAMERA, MOUNT, (0.3, 0.0, 0.0, 0.4, 0.5, 1.0)).any()  # left of the base
 
 
 @pytest.mark.parametrize(("allowed_rad", "believed"), [(0.1, False), (3.0, True)])
