@@ -2,9 +2,9 @@
 """Learned guide on the grid maps of Moving AI (Sturtevant 2012): expansions, costs and time beside A*'s.
 
 --data is a folder with .map files, each with its .map.scen, in any subfolder. Of every scenario --problems are taken,
-evenly spread over its lengths, the first eighth left out (hardly longer than a straight line). Diagonal steps cost sqrt 2 and
-cut no corner. Every problem is searched by A*, by the guided search, and by its peers without a network: weighted A* of
-the same bound, and weighted A* of bound 1.1, in one process. All of them are this package's own, compiled.
+evenly spread over its lengths, the first eighth left out (hardly longer than a straight line). Diagonal steps cost sqrt
+2 and cut no corner. Every problem is searched by A*, by the guided search, and by its peers without a network: weighted
+A* of the same bound, and weighted A* of bound 1.1, in one process. All of them are this package's own, compiled.
 
 `expansion_ratio` is the median of expanded cells, guided over A*; `cost_ratio` the mean of costs over the optimum;
 `time_ratio` the median time over A*'s when every problem pays for the network's pass, the sweep and the search;

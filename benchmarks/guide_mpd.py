@@ -2,15 +2,16 @@
 """Learned guide on the Motion Planning Dataset, in the metrics of Neural A* (Yonetani et al., ICML 2021).
 
 --data is the folder with the families' .npz files, --split train or val (a file's first or second four arrays). Every
-step costs 1 and diagonal steps may cut corners, as in that data: its optimal distances are those of such steps, which is
-checked for every problem. Of each map 15 problems: the distances of all free cells to the map's goal are cut at their
-percentiles 55, 70, 85 and 100, and five starts are drawn at random from each of the three intervals, as in the paper.
+step costs 1 and diagonal steps may cut corners, as in that data: its optimal distances are those of such steps, which
+is checked for every problem. Of each map 15 problems: the distances of all free cells to the map's goal are cut at
+their percentiles 55, 70, 85 and 100, and five starts are drawn at random from each of the three intervals, as in the
+paper.
 
-For each map, in percent: Opt, the share of problems with a path of optimal length; Exp, the mean of
-max(0, (E* - E) / E*) with E the expanded cells, the goal included, and E* those of A* (Chebyshev distance, ties broken
-by 0.001 of the Euclidean one, as in the authors' code); Hmean, the harmonic mean of the two. `opt`, `exp` and `hmean`
-are means over all maps. Published: A* 0 Exp, Neural A* 87.7 / 40.1 / 52.0, on the sets' third split, which is not in this data.
-The guide's own sweep over its lattice counts as the network's work, as the layers of Neural A*'s encoder do;
+For each map, in percent: Opt, the share of problems with a path of optimal length; Exp, the mean of max(0, (E* - E) /
+E*) with E the expanded cells, the goal included, and E* those of A* (Chebyshev distance, ties broken by 0.001 of the
+Euclidean one, as in the authors' code); Hmean, the harmonic mean of the two. `opt`, `exp` and `hmean` are means over
+all maps. Published: A* 0 Exp, Neural A* 87.7 / 40.1 / 52.0, on the sets' third split, which is not in this data. The
+guide's own sweep over its lattice counts as the network's work, as the layers of Neural A*'s encoder do;
 `exp_lattice_counted` and `hmean_lattice_counted` add every lattice node to E. Peer: weighted A* of the same bound.
 """
 

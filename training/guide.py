@@ -3,8 +3,8 @@
 
 A batch of generated maps goes through the network. On every map a few goals are drawn; the cost from random cells to a
 goal is predicted by equation (1) of axon_planner.guide, a cheapest way over the lattice, and compared with the exact
-one (Dijkstra over cells). A cheapest way changes with each cost on it at the rate 1, and not with any other (the envelope
-theorem), so that the error runs back from a cell along its way over the lattice into the network's answers.
+one (Dijkstra over cells). A cheapest way changes with each cost on it at the rate 1, and not with any other (the
+envelope theorem), so that the error runs back from a cell along its way over the lattice into the network's answers.
 
 Maps of all sizes from 32 to 192 cells, of seeds from 1,000,000 on; the validation's are 500,000 and on. Half of them
 have the moves of the planner, half those of the Motion Planning Dataset.
@@ -140,7 +140,7 @@ def lattice_slopes(slope, goals, starts, hows, orders, sizes, chosen, edge_slope
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options beside those of every recipe."""
-    parser.add_argument("--steps", type=int, default=4000, metavar="N", help="steps of training (default: 4000)")
+    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="steps of training (default: 2000)")
 
 
 def main(run: Run) -> Trained:
@@ -240,23 +240,24 @@ def describe(file: Path, metrics: dict[str, float]) -> Trained:
         version="0.1.0",
         task="search guidance",
         description=(
-            "Reads a map of any size once and lays a lattice over it: for each block of 4 x 4 cells what it costs to "
-            "go to each neighbouring block and from its cells to the nine nodes around, from which the cost between any "
-            "two places is a cheapest way over the lattice. A* uses it to choose its order. Four convolutions; it "
-            "learned from the exact costs of ways on generated maps, differentiated through the cheapest ways."
+            "Reads a map of any size once and lays a lattice over it: for each block of 4 x 4 cells what it costs"
+            " to go to each neighbouring block and from its cells to the nine nodes around, from which the cost "
+            "between any two places is a cheapest way over the lattice. A* uses it to choose its order. Four "
+            "convolutions; it learned from the exact costs of ways on generated maps, differentiated through the "
+            "cheapest ways."
         ),
         evaluation=(
-            "Generated maps whose seeds are none of the training's, random starts and goals: `octile` on maps of 96 to "
-            f"384 cells with the planner's moves, `moore` on 32 x 32 cells where every step costs 1. Bound {BOUND:g}. "
-            "Expansions are medians of a search's over A*'s, costs are means over the optimum; `weighted` is weighted "
-            "A* of the same bound without the network. `./axon bench guide-mpd` and `guide-movingai` measure on "
-            "published sets."
+            "Generated maps whose seeds are none of the training's, random starts and goals: `octile` on maps of "
+            "96 to 384 cells with the planner's moves, `moore` on 32 x 32 cells where every step costs 1. Bound "
+            f"{BOUND:g}. Expansions are medians of a search's over A*'s, costs are means over the optimum; "
+            "`weighted` is weighted A* of the same bound without the network. `./axon bench guide-mpd` and "
+            "`guide-movingai` measure on published sets."
         ),
         limits=(
-            "One node a block: two ways through the same 4 x 4 cells that a wall parts are one to it, so that mazes of "
-            "corridors one cell wide gain little on large maps. It knows free and blocked, not what a cell costs. On "
-            "a grid that a compiled A* searches in a millisecond, reading the map takes longer than it saves, unless many "
-            "searches share the map."
+            "One node a block: two ways through the same 4 x 4 cells that a wall parts are one to it, so that "
+            "mazes of corridors one cell wide gain little on large maps. It knows free and blocked, not what a "
+            "cell costs. On a grid that a compiled A* searches in a millisecond, reading the map takes longer "
+            "than it saves, unless many searches share the map."
         ),
         metrics=metrics,
         details={
