@@ -164,14 +164,22 @@ class PlannerNode(SkillNode):
 
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
+        values = {"guided_searches": self._guide_text()}
         if refiner is None or not self.config.refine:
-            return {"refined_paths": "off"}
+            return {"refined_paths": "off"} | values
         counts = refiner.counts
         kept = [f"{verdict.value} {n}" for verdict, n in counts.items() if n and verdict is not Verdict.REFINED]
         return {
             "refined_paths": f"{counts[Verdict.REFINED]} of {sum(counts.values())}",
             "classical_paths": ", ".join(kept) or "none",
-        }
+        } | values
+
+    def _guide_text(self) -> str:
+        guide = self._navigator.guide if self._navigator is not None else None
+        if guide is None or not self.config.guide:
+            return "off"
+        mean_ms = 1e3 * guide.read_s / max(1, guide.readings)
+        return f"{guide.readings}, {mean_ms:.1f} ms to read a map ({guide.name} {guide.version})"
 
     # Inputs
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
+from axon_planner.guide import Guide, guided_path
 from axon_planner.refiner import Refiner, Verdict
-from axon_planner.search import SearchStatus, find_path
+from axon_planner.search import SearchResult, SearchStatus, find_path
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
 
 __all__ = ["PathPlanner", "PlanResult", "path_length"]
@@ -45,10 +46,10 @@ class PlanResult:
 
 
 class PathPlanner:
-    """Plans on a costmap with a robot's footprint, and refines the path where there is a `refiner`."""
+    """Plans on a costmap with a robot's footprint; a `guide` orders the search, a `refiner` smooths its path."""
 
-    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None):
-        self.config, self.refiner = config, refiner
+    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None, guide: Guide | None = None):
+        self.config, self.refiner, self.guide = config, refiner, guide
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -81,7 +82,7 @@ class PathPlanner:
                 return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
             self._open_way_out(field, cost, start_cell)
             blocked = ~np.isfinite(cost)
-        found = find_path(blocked, start_cell, goal_cell, _finite(cost), self.config.search_timeout_s)
+        found = self._search(blocked, start_cell, goal_cell, _finite(cost))
         if not found.found:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
@@ -92,6 +93,13 @@ class PathPlanner:
             path, verdict = self.refiner.refine(self.config, field, raw, corners, path)
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
+
+    def _search(self, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
+        timeout_s = self.config.search_timeout_s
+        if self.guide is None or not _inside(blocked, goal):
+            return find_path(blocked, start, goal, cost, timeout_s)
+        ahead = self.guide.read(blocked).towards(goal)
+        return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
         """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""

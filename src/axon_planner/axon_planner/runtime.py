@@ -18,6 +18,7 @@ from axon_core.motion import Twist2, limit_twist
 from axon_core.scans import Scan
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
+from axon_planner.guide import Guide
 from axon_planner.outline import clearances
 from axon_planner.planning import PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
@@ -98,6 +99,7 @@ class Navigator:
         """`refiner`: by default `config.refiner_model`, loaded where `config.refine` asks for it (ModelError)."""
         self.config = config or PlannerConfig()
         self.refiner = refiner
+        self.guide: Guide | None = None
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -176,7 +178,9 @@ class Navigator:
     def _make_planner(self, config: PlannerConfig) -> PathPlanner:
         if config.refine and self.refiner is None:
             self.refiner = Refiner.load(config.refiner_model)
-        return PathPlanner(config, self.refiner if config.refine else None)
+        if config.guide and self.guide is None:
+            self.guide = Guide.load(config.guide_model)
+        return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""

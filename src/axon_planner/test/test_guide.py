@@ -8,7 +8,10 @@ import heapq
 import numpy as np
 import pytest
 
+from axon_core.grids import distance_field_m
 from axon_core.models import ModelError
+from axon_planner.config import PlannerConfig
+from axon_planner.costmap import Field
 from axon_planner.guide import (
     BLOCK,
     TAPS,
@@ -20,6 +23,7 @@ from axon_planner.guide import (
     network_input,
     tap_lengths,
 )
+from axon_planner.planning import PathPlanner
 from axon_planner.search import SearchStatus, find_path, path_cost
 
 
@@ -155,6 +159,19 @@ def test_what_the_network_sees_is_the_map_with_everything_beyond_blocked():
     assert (cells[0, 0, :66, :71] == ~blocked).all() and cells[0, 0, 66:].sum() == 0 and cells[0, 0, :, 71:].sum() == 0
     small, zoom = network_input(blocked[:30, :31], Moves.OCTILE)
     assert zoom == 2 and small.shape == (1, 2, 60, 64) and (small[0, 0, :60:2, :62:2] == ~blocked[:30, :31]).all()
+
+
+def test_a_guided_planner_gives_a_path_within_its_bound():
+    blocked = np.zeros((80, 120), bool)
+    blocked[20:80, 55:60] = True
+    distance = distance_field_m(blocked, 0.05)
+    field = Field(distance, np.zeros_like(blocked), 0.05, np.zeros(2))
+    config = PlannerConfig(guide_bound=1.3)
+    start, goal = np.array([1.0, 3.0, 0.0]), np.array([5.0, 3.0, 0.0])
+    guide = Guide(noise(1))
+    exact, guided = (PathPlanner(config, guide=g).plan_on(field, start, goal) for g in (None, guide))
+    assert exact.found and guided.found and guide.readings == 1
+    assert exact.cost - 1e-6 <= guided.cost <= 1.3 * exact.cost + 1e-6
 
 
 def test_ordinary_noes_are_results_and_bad_input_is_refused():
