@@ -364,7 +364,7 @@ def test_diagnostics_say_what_became_of_the_refined_paths(stage):
     kept = sum(int(text.split()[-1]) for text in values["classical_paths"].split(", ") if text != "none")
     assert int(tried) > 3 and int(refined) + kept == int(tried)
     assert stage.planner.set_parameters([Parameter("refine", value=False)])[0].successful
-    assert stage.planner.status_values() == {"refined_paths": "off"}
+    assert stage.planner.status_values() == {"refined_paths": "off", "guided_searches": "off"}
 
 
 def test_deactivation_mid_drive_stops_the_robot_and_aborts(stage):
