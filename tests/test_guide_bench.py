@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guide's benches and its training: what they measure by, and that its slopes are those of its costs."""
+
+from __future__ import annotations
+
+import guide_movingai
+import guide_mpd
+import numpy as np
+import pytest
+import torch
+from harness import make_parser
+
+from axon_planner.guide import Moves, guided_path
+from training import guide as recipe
+from training.guide_data import FAMILIES, exact_costs, largest_region, make_map
+
+
+def test_slopes_of_lattice_costs_are_their_finite_differences():
+    rng = torch.Generator().manual_seed(0)
+    edges = 3.0 * torch.rand(1, 4, 6, 6, generator=rng) + 2.0
+    taps = 3.0 * torch.rand(1, 144, 6, 6, generator=rng) + 1.0
+    goals, starts = np.array([[0, 5, 7]]), np.random.default_rng(0).integers(0, 24, (1, 40, 2))
+    directions = [torch.randn(x.shape, generator=rng) for x in (edges, taps)]
+
+    def total(step):
+        moved = [x + step * d for x, d in zip((edges, taps), directions, strict=True)]
+        return recipe.LatticeCost.apply(*moved, goals, starts).double().sum().item()
+
+    edges.requires_grad_(), taps.requires_grad_()
+    recipe.LatticeCost.apply(edges, taps, goals, starts).sum().backward()
+    slope = sum((x.grad * d).sum().item() for x, d in zip((edges, taps), directions, strict=True))
+    with torch.no_grad():
+        assert (total(1e-3) - total(-1e-3)) / 2e-3 == pytest.approx(slope, rel=0.01)
+
+
+@pytest.mark.parametrize("moves", Moves)
+def test_exact_costs_are_those_of_the_search(moves):
+    rng = np.random.default_rng(4)
+    blocked = make_map(rng, 48, 40)
+    cells = np.argwhere(largest_region(blocked, moves.cuts_corners))
+    goal = tuple(map(int, cells[0]))
+    costs = exact_costs(blocked, *goal, moves.diagonal, moves.cuts_corners)
+    for cell in cells[:: max(1, len(cells) // 20)]:
+        found = guided_path(blocked, tuple(map(int, cell)), goal, bound=1.0, moves=moves)
+        assert found.cost == pytest.approx(costs[tuple(cell)], abs=1e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_every_family_draws_the_same_map_from_the_same_seed_at_any_size(family):
+    for shape in ((32, 32), (70, 100), (160, 130)):
+        one, other = (family(np.random.default_rng(3), *shape) for _ in range(2))
+        assert one.shape == shape and one.dtype == bool and (one == other).all()
+
+
+def test_starts_come_from_the_far_half_and_astar_agrees_with_the_distances():
+    blocked = make_map(np.random.default_rng(8), 32, 32)
+    goal = tuple(map(int, np.argwhere(largest_region(blocked, True))[0]))
+    exact = exact_costs(blocked, *goal, 1.0, True)
+    distance = np.where(np.isfinite(exact), exact, -1.0)
+    starts = guide_mpd.draw_starts(distance, np.random.default_rng(0))
+    assert starts.shape == (15, 2)
+    assert distance[tuple(starts.T)].min() >= np.percentile(distance[distance >= 0], 55.0)
+    for start in starts:
+        assert guide_mpd.plain_astar(blocked, tuple(map(int, start)), goal)[0] == distance[tuple(start)]
+    assert guide_mpd.harmonic(1.0, 0.5) == pytest.approx(2.0 / 3.0) and guide_mpd.harmonic(0.0, 0.5) == 0.0
+
+
+def test_a_map_and_its_scenario_are_read_as_published(tmp_path):
+    (tmp_path / "a.map").write_text("type octile\nheight 2\nwidth 4\nmap\n.G@T\n..W.\n")
+    rows = "".join(f"0\ta.map\t4\t2\t0\t0\t1\t{k % 2}\t1.5\n" for k in range(20))
+    (tmp_path / "a.map.scen").write_text("version 1\n" + rows)
+    blocked = guide_movingai.load_map(tmp_path / "a.map")
+    assert (blocked == np.array([[0, 0, 1, 1], [0, 0, 1, 0]], bool)).all()
+    problems = guide_movingai.load_problems(tmp_path / "a.map", 5)
+    assert len(problems) == 5 and all(p.start == (0, 0) and p.goal[1] == 1 and p.optimal == 1.5 for p in problems)
+
+
+@pytest.mark.parametrize("bench", [guide_mpd, guide_movingai])
+def test_a_folder_without_data_is_refused(bench, tmp_path):
+    with pytest.raises(ValueError, match="--data"):
+        bench.main(make_parser("guide", bench).parse_args(["--data", str(tmp_path)]))
+
+
+def test_seeds_of_training_and_validation_do_not_meet():
+    assert recipe.VALIDATION_SEEDS < recipe.TRAINING_SEEDS
