@@ -93,6 +93,23 @@ def test_turning_and_mirroring_the_world_keeps_the_cost(seed):
     assert find_path(blocked, goal, start, cost).cost == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("density", [0.05, 0.15, 0.3, 0.4])
+def test_jump_points_find_what_cell_by_cell_search_finds_and_open_fewer(density):
+    for seed in range(60):
+        blocked, start, goal, _ = random_problem(1000 + seed, density, (40, 53))
+        jumped = find_path(blocked, start, goal)
+        walked = find_path(blocked, start, goal, np.ones(blocked.shape))
+        assert jumped.status is walked.status
+        if jumped.found:
+            assert jumped.cost == pytest.approx(walked.cost, abs=1e-9)
+            assert path_cost(jumped.cells) == pytest.approx(walked.cost, abs=1e-9)
+            assert_valid_chain(jumped.cells, blocked)
+    hall = np.zeros((200, 200), bool)
+    hall[100, 20:180] = True
+    ends = (5, 100), (195, 100)
+    assert find_path(hall, *ends).expanded < 0.01 * find_path(hall, *ends, np.ones(hall.shape)).expanded
+
+
 def test_every_ordinary_no_is_a_typed_reason():
     blocked = np.zeros((5, 7), bool)
     blocked[:, 3] = True
@@ -106,10 +123,16 @@ def test_every_ordinary_no_is_a_typed_reason():
 def test_limits_are_kept():
     blocked = np.zeros((300, 300), bool)
     blocked[298, 1:] = True
-    assert find_path(blocked, (0, 299), (299, 299), max_expanded=100).status is SearchStatus.LIMIT
-    assert find_path(blocked, (0, 299), (299, 299), max_expanded=100).expanded == 100
-    assert find_path(blocked, (0, 299), (299, 299), timeout_s=0.0).status is SearchStatus.TIMEOUT
-    assert find_path(blocked, (0, 299), (299, 299)).found
+    ends = (0, 299), (299, 299)
+    alike = np.ones(blocked.shape)
+    assert find_path(blocked, *ends, alike, max_expanded=100).status is SearchStatus.LIMIT
+    assert find_path(blocked, *ends, alike, max_expanded=100).expanded == 100
+    assert find_path(blocked, *ends, alike, timeout_s=0.0).status is SearchStatus.TIMEOUT
+    assert find_path(blocked, *ends, alike).found
+    scattered = np.random.default_rng(0).random((600, 600)) < 0.25  # enough jump points to pause for the clock
+    scattered[[0, -1]] = False
+    assert find_path(scattered, (0, 0), (599, 599), timeout_s=0.0).status is SearchStatus.TIMEOUT
+    assert find_path(scattered, (0, 0), (599, 599), max_expanded=10).expanded == 10
 
 
 def test_start_is_goal():
