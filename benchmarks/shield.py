@@ -72,7 +72,7 @@ def _free_space(args: argparse.Namespace) -> dict[str, float]:
 
 def drive(peer: str, episode: int, args: argparse.Namespace, obstacles: bool = True) -> tuple[float, ...]:
     """One episode: how it ended, distance driven, mean change of the command (m/s, rad/s), median step in ms."""
-    rng = np.random.default_rng(1000 * args.seed + episode)
+    rng = np.random.default_rng([args.seed, episode])
     circles, velocities = _scene(rng, args.obstacle_speed, obstacles)
     config = SafetyConfig(rate_hz=1.0 / PERIOD_S, holonomic=bool(episode % 2), obstacle_speed_mps=args.obstacle_speed)
     shield = Shield(config, LASER)
