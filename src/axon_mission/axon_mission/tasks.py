@@ -31,7 +31,7 @@ from axon_mission.skills import Code, Failure, Skills
 FloatArray = NDArray[np.float64]
 Steps = Iterator[None]
 _STALLED_AFTER_S = 2.5
-_PAUSE_S = 1.5
+_PAUSE_S = 4.0
 _PROGRESS_M = 0.01
 _BACK_OFF_MPS = -0.12
 
