@@ -18,6 +18,8 @@ KEEP = 0.995
 """What is already nearer than the margin may come nearer by this factor at most: near contact is never approached."""
 CREEP_MPS = 0.2
 """Up to this speed the margin that grows with speed is none."""
+AWAY = 0.95
+"""Least gain of distance for each metre of a way out of a moving obstacle's room: almost straight away from it."""
 _STEP_M = 0.025
 _MAX_STEP_S = 0.05
 _REST = 1e-6
@@ -73,14 +75,14 @@ def stays_clear(points, distances, now, last, target, hold_s, limits, margins, b
     margin per speed, box: (3,) as in box_distances, moving: (2,) the obstacles' top speed and the age of the points. A
     point within the margin from the start must not come nearer, and where there is one, the margin for all is its
     distance: a base that is too near to a wall can still drive along it, and away. What an obstacle can travel until
-    the base stands is kept besides; who creeps and does not turn may go where that is short, but not nearer: while a
-    base turns, a corner swings toward an obstacle that moves along it.
+    the base stands is kept besides; where that is short, who creeps and does not turn may go away from it: while a base
+    turns, a corner swings toward an obstacle, and one that moves along may be met from the side.
     """
     nearest = np.inf
     for i in range(distances.shape[0]):
         nearest = min(nearest, distances[i])
     margin = min(margins[0], KEEP * max(0.0, nearest))
-    slow = _creeps(now) and _creeps(last) and _creeps(target)
+    slow = _creeps(now) and _creeps(last) and _creeps(target) and _agree(now, target) and _agree(last, target)
     velocity = (now[0], now[1], now[2])
     x = y = yaw = t = 0.0
     while True:
@@ -116,6 +118,12 @@ def _creeps(velocity):
 
 
 @njit(cache=True)
+def _agree(one, other):
+    """Whether two velocities lead the same way: of there and back, the way back would lead toward the obstacle."""
+    return one[0] * other[0] + one[1] * other[1] >= 0.0
+
+
+@njit(cache=True)
 def _too_near(points, distances, x, y, yaw, margin, travel, slow, box):
     cos, sin = math.cos(yaw), math.sin(yaw)
     room = margin + travel
@@ -130,7 +138,8 @@ def _too_near(points, distances, x, y, yaw, margin, travel, slow, box):
             yielding = KEEP * distances[i] - _ROUNDING_M
             if distance < min(margin, yielding):
                 return True
-            if travel > 0.0 and distance < room and not (slow and distance >= distances[i] - _ROUNDING_M):
+            away = slow and distance >= distances[i] + AWAY * math.hypot(x, y) - _ROUNDING_M
+            if travel > 0.0 and distance < room and not away:
                 return True
         elif distance < margin and _depth_m(out_x, out_y) > _depth_of(points[i], box) + _ROUNDING_M:
             return True

@@ -74,3 +74,22 @@ def test_with_a_moving_obstacle_at_hand_the_base_backs_out_but_neither_turns_nor
         assert last_step(wanted, scan, obstacle_speed_mps=0.5).command.wz_radps == 0.0
         assert last_step(wanted, scan, obstacle_speed_mps=0.5).command.vx_mps <= 0.0
     assert last_step(Twist2(-0.5), scan, obstacle_speed_mps=0.5).command.vx_mps < 0.0
+
+
+def test_who_backs_out_of_a_moving_obstacles_room_does_not_come_back_before_it_has_left_it():
+    config = SafetyConfig(rate_hz=20.0, obstacle_speed_mps=0.5)
+    shield = Shield(config, np.array([0.12, 0.0, 0.0]))
+    scan, moving = seen([[0.34, 0.0, 0.1]]), Twist2()  # 0.03 m ahead of the outline
+    for step in range(20):
+        wanted = Twist2(-0.1) if step < 4 else Twist2(1.6)
+        command = shield.step(PERIOD_S * step, wanted, moving, scan, 0.0).command
+        assert command.vx_mps <= 0.0
+        moving = command
+    assert command == pytest.approx((0.0, 0.0, 0.0))
+
+
+def test_beside_a_moving_obstacle_the_base_leaves_straight_away_and_not_along_it():
+    scan = seen([[0.0, 0.165 + 0.05 + 0.1, 0.1]])  # 0.05 m to the left
+    assert last_step(Twist2(0.0, -0.15), scan, obstacle_speed_mps=0.5).command.vy_mps < -0.1
+    assert last_step(Twist2(0.15), scan, obstacle_speed_mps=0.5).command.vx_mps == pytest.approx(0.0, abs=1e-6)
+    assert last_step(Twist2(0.15), scan).command.vx_mps > 0.1  # what stands may be passed
