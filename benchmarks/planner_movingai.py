@@ -121,7 +121,7 @@ def measure_map(
         }
         for name, answer in ready.items():
             row[f"{name}_ms"] = 1e3 * timed(lambda a=answer, p=problem: a(p), args.repeat)[0]
-        if args.heapq_every and (number * args.problems + index) % args.heapq_every == 0:
+        if args.heapq_every and (number + index) % args.heapq_every == 0:
             row["heapq_ms"] = 1e3 * timed(lambda p=problem: plain_astar(blocked, p.start, p.goal), 1)[0]
         yield row
 
