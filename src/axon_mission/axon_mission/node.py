@@ -7,6 +7,7 @@ One thread: a timer at `tick_rate_hz` ticks, and results of actions come in betw
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of, stamp_seconds
 
+SERVER_PATIENCE_S = 3.0
 PICK_TIMEOUT_S = 120.0
 JOINTS_TIMEOUT_S = 15.0
 TILT_SPEED_RADPS = 1.0
@@ -48,12 +50,17 @@ DETECTIONS_TIMEOUT_S = 5.0  # a detector may be as slow as that
 
 @dataclass
 class Call:
-    """A goal on its way: when something was last heard of it, and since when it is out."""
+    """A goal on its way: when something was last heard of it, and since when it is out.
+
+    One whose server is not there is `unsent`, until a moment of the steady clock.
+    """
 
     job: Job
     began_s: float
     heard_s: float
     handle: Any = None
+    unsent: Any = None
+    unsent_until_s: float = math.inf
 
 
 class Caller:
@@ -76,19 +83,18 @@ class Caller:
     def start(self, goal: Any) -> Job:
         """Send a goal; one that is still out is not looked at any more."""
         now_s = self._node.now_s()
-        self._call = call = Call(Job(), now_s, now_s)
+        self._call = call = Call(Job(), now_s, now_s, unsent=goal, unsent_until_s=time.monotonic() + SERVER_PATIENCE_S)
         call.job.withdraw = lambda: self._withdraw(call)
-        if self.missing:
-            call.job.fail(self.missing)
-            return call.job
-        future = self._client.send_goal_async(goal, feedback_callback=lambda _: self._heard(call))
-        future.add_done_callback(lambda done: self._on_response(call, done.result()))
+        self._send(call)
         return call.job
 
     def watch(self, silence_s: float = math.inf) -> None:
         """Fail the goal that is out where it takes too long, or nothing is heard of it."""
         call, now_s = self._call, self._node.now_s()
         if call is None or call.job.state is not JobState.RUNNING:
+            return
+        if call.unsent is not None:
+            self._send(call)
             return
         silent_s, age_s = now_s - call.heard_s, now_s - call.began_s
         if age_s > self._longest_s:
@@ -100,6 +106,16 @@ class Caller:
         """Destroy the client."""
         self._client.destroy()
 
+    def _send(self, call: Call) -> None:
+        """Send what is unsent once its server is there: discovery may lose sight of one for a moment."""
+        missing = self.missing
+        if not missing:
+            goal, call.unsent = call.unsent, None
+            future = self._client.send_goal_async(goal, feedback_callback=lambda _: self._heard(call))
+            future.add_done_callback(lambda done: self._on_response(call, done.result()))
+        elif time.monotonic() > call.unsent_until_s:
+            call.job.fail(missing)
+
     def _give_up(self, call: Call, reason: str) -> None:
         self._withdraw(call)
         call.job.fail(reason)
@@ -108,6 +124,7 @@ class Caller:
         call.heard_s = self._node.now_s()
 
     def _withdraw(self, call: Call) -> None:
+        call.unsent = None
         if call.handle is not None:
             call.handle.cancel_goal_async()
 

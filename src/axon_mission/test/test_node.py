@@ -22,6 +22,7 @@ from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesis, Obj
 from axon_core.geometry import se2_apply, se2_compose, se2_inverse, se2_to_matrix
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
+from axon_mission import node as mission_node
 from axon_mission.config import MissionConfig
 from axon_mission.node import MissionNode
 from axon_mission.skills import Code
@@ -245,6 +246,27 @@ def test_a_missing_server_is_named_with_who_serves_it(make, absent):
     assert (status, result.error_code) == (GoalStatus.STATUS_ABORTED, Fetch.Result.MISSING_SKILL)
     assert f"no action server '{absent}': start axon_" in result.error_msg
     assert fake.goals == []
+
+
+@pytest.mark.parametrize(("blind_looks", "ends_well"), [(5, True), (10**9, False)])
+def test_a_server_that_is_lost_sight_of_is_waited_for_and_not_for_ever(make, monkeypatch, blind_looks, ends_well):
+    monkeypatch.setattr(mission_node, "SERVER_PATIENCE_S", 30.0 if ends_well else 0.2)
+    fake = make()
+    handle = fake.send(places=["table"])
+    assert fake.run(lambda: fake.goals)
+    client, looks = fake.mission._skills._pick._client, []
+
+    def ready():
+        looks.append(True)
+        return len(looks) > blind_looks
+
+    monkeypatch.setattr(client, "server_is_ready", ready)
+    status, result = fake.result(handle)
+    assert len(looks) > 5
+    if ends_well:
+        assert status == GoalStatus.STATUS_SUCCEEDED, result.error_msg
+    else:
+        assert "no action server 'pick': start axon_grasp" in result.error_msg
 
 
 def test_a_planner_that_falls_silent_is_given_up(make):
