@@ -30,6 +30,7 @@ from numba import njit
 
 from axon_core.inference import OnnxModel
 from axon_core.models import ModelError, find_model
+from axon_planner.grid_steps import backtrack, sift_down, sift_up, steps_of
 from axon_planner.search import SQRT2, SearchResult, SearchStatus
 
 BLOCK = 4
@@ -276,15 +277,10 @@ class _Search:
     def result(self) -> GuidedResult:
         cost = float(self.cost[self.goal])
         least = _least_open(self.cost, self.cells, self.open, *self.rules[:3])
-        flat = _backtrack(self.parent, self.width, self.start, self.goal)
+        flat = backtrack(self.parent, self.width, self.start, self.goal)
         cells = np.stack([flat // self.width - 1, flat % self.width - 1], axis=1).astype(np.int32)
         proven = max(1.0, cost / least) if least > 0.0 else 1.0
         return GuidedResult(SearchStatus.FOUND, cells, cost, self.expanded, proven=proven)
-
-
-@njit(cache=True)
-def _offsets(width):
-    return np.array([1, -1, width, -width, width + 1, width - 1, -width + 1, -width - 1], np.int32)
 
 
 @njit(cache=True)
@@ -294,46 +290,13 @@ def _straight(cell, goal, width, diagonal):
 
 
 @njit(cache=True)
-def _sift_up(keys, cells, slot, i):
-    key, cell = keys[i], cells[i]
-    while i > 0:
-        parent = (i - 1) >> 1
-        if keys[parent] <= key:
-            break
-        keys[i], cells[i] = keys[parent], cells[parent]
-        slot[cells[i]] = i
-        i = parent
-    keys[i], cells[i] = key, cell
-    slot[cell] = i
-
-
-@njit(cache=True)
-def _sift_down(keys, cells, slot, size):
-    key, cell = keys[0], cells[0]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if keys[child] >= key:
-            break
-        keys[i], cells[i] = keys[child], cells[child]
-        slot[cells[i]] = i
-        i = child
-    keys[i], cells[i] = key, cell
-    slot[cell] = i
-
-
-@njit(cache=True)
 def _pop(keys, cells, slot, size):
     """Take the first cell off; it is marked closed (-2)."""
     cell = cells[0]
     size -= 1
     if size > 0:
         keys[0], cells[0] = keys[size], cells[size]
-        _sift_down(keys, cells, slot, size)
+        sift_down(keys, cells, slot, size)
     slot[cell] = -2
     return cell, size
 
@@ -347,7 +310,7 @@ def _put(keys, cells, slot, size, cell, key):
         size += 1
     i = slot[cell]
     keys[i] = key
-    _sift_up(keys, cells, slot, i)
+    sift_up(keys, cells, slot, i)
     return size
 
 
@@ -381,7 +344,7 @@ def _read_all(lattice, taps, zoom, height, width):
 
 @njit(cache=True)
 def edge_of(row, col, k):
-    """Where the edge from node (row, col) in direction `k`, as _offsets orders them, is kept: kind, row, col."""
+    """Where the edge from node (row, col) in direction `k`, as `steps_of` orders them, is kept: kind, row, col."""
     if k == 0:
         return 0, row, col
     if k == 1:
@@ -453,7 +416,7 @@ def _remaining(cell, width, straight, order):
 def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, size, budget):
     """Expand up to `budget` cells; `slot` is the heap position of an open cell, -1 unseen, -2 closed."""
     width, goal, diagonal, cuts = rules
-    offsets = _offsets(width)
+    offsets = steps_of(width)
     expanded = 0
     while size > 0:
         if cells[0] == goal:
@@ -488,12 +451,3 @@ def _least_open(cost, cells, size, width, goal, diagonal):
     for i in range(size):
         least = min(least, cost[cells[i]] + _straight(cells[i], goal, width, diagonal))
     return least
-
-
-@njit(cache=True)
-def _backtrack(parent, width, start, goal):
-    offsets = _offsets(width)
-    path = [goal]
-    while path[-1] != start:
-        path.append(path[-1] - offsets[parent[path[-1]]])
-    return np.array(path[::-1])

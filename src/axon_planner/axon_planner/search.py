@@ -14,6 +14,7 @@ from enum import Enum
 import numpy as np
 from numba import njit
 
+from axon_planner.grid_steps import backtrack, sift_down, sift_up, steps_of
 from axon_planner.jump_points import EMPTY, PAUSED, SQRT2, JumpSearch
 
 # Prefers the deeper of two nodes of equal f, at a loss of at most one part in 1e9.
@@ -156,16 +157,11 @@ class _Search:
         return float(self.cost[self.goal])
 
     def path(self) -> np.ndarray:
-        flat = _backtrack(self.parent, self.width, self.start, self.goal)
+        flat = backtrack(self.parent, self.width, self.start, self.goal)
         return np.stack([flat // self.width - 1, flat % self.width - 1], axis=1).astype(np.int32)
 
     def _flat(self, cell: tuple[int, int]) -> int:
         return (int(cell[0]) + 1) * self.width + int(cell[1]) + 1
-
-
-@njit(cache=True)
-def _offsets(width):
-    return np.array([1, -1, width, -width, width + 1, width - 1, -width + 1, -width - 1], np.int32)
 
 
 @njit(cache=True)
@@ -176,42 +172,9 @@ def _octile(cell, goal, width):
 
 
 @njit(cache=True)
-def _sift_up(keys, cells, slot, i):
-    key, cell = keys[i], cells[i]
-    while i > 0:
-        parent = (i - 1) >> 1
-        if keys[parent] <= key:
-            break
-        keys[i], cells[i] = keys[parent], cells[parent]
-        slot[cells[i]] = i
-        i = parent
-    keys[i], cells[i] = key, cell
-    slot[cell] = i
-
-
-@njit(cache=True)
-def _sift_down(keys, cells, slot, size):
-    key, cell = keys[0], cells[0]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if keys[child] >= key:
-            break
-        keys[i], cells[i] = keys[child], cells[child]
-        slot[cells[i]] = i
-        i = child
-    keys[i], cells[i] = key, cell
-    slot[cell] = i
-
-
-@njit(cache=True)
 def _expand(factor, width, goal, cost, parent, slot, keys, cells, size, budget):
     """Expand up to `budget` cells; `slot` is the heap position of an open cell, -1 unseen, -2 closed."""
-    offsets = _offsets(width)
+    offsets = steps_of(width)
     expanded = 0
     while size > 0:
         if expanded >= budget:
@@ -222,7 +185,7 @@ def _expand(factor, width, goal, cost, parent, slot, keys, cells, size, budget):
         size -= 1
         if size > 0:
             keys[0], cells[0] = keys[size], cells[size]
-            _sift_down(keys, cells, slot, size)
+            sift_down(keys, cells, slot, size)
         slot[cell] = -2
         expanded += 1
         for k in range(8):
@@ -246,22 +209,5 @@ def _expand(factor, width, goal, cost, parent, slot, keys, cells, size, budget):
                     size += 1
                 i = slot[near]
                 keys[i] = reached + (1.0 + TIE_BREAK) * _octile(near, goal, width)
-                _sift_up(keys, cells, slot, i)
+                sift_up(keys, cells, slot, i)
     return _EMPTY, size, expanded
-
-
-@njit(cache=True)
-def _backtrack(parent, width, start, goal):
-    offsets = _offsets(width)
-    length = 1
-    cell = goal
-    while cell != start:
-        cell -= offsets[parent[cell]]
-        length += 1
-    path = np.empty(length, np.int64)
-    cell = goal
-    for i in range(length - 1, -1, -1):
-        path[i] = cell
-        if i > 0:
-            cell -= offsets[parent[cell]]
-    return path
