@@ -67,7 +67,7 @@ class Caller:
     """An action of another node. A goal is a Job, which fails where the other node falls silent or goes away."""
 
     def __init__(self, node: SkillNode, action_type: type, name: str, provider: str, longest_s: float) -> None:
-        self._node, self._name, self._provider, self._longest_s = node, name, provider, longest_s
+        self._node, self.name, self._provider, self._longest_s = node, name, provider, longest_s
         self._client = ActionClient(node, action_type, name)
         self._call: Call | None = None
 
@@ -77,7 +77,7 @@ class Caller:
         return (
             ""
             if self._client.server_is_ready()
-            else f"no action server '{self._name}': start {self._provider}, or see why it is not active"
+            else f"no action server '{self.name}': start {self._provider}, or see why it is not active"
         )
 
     def start(self, goal: Any) -> Job:
@@ -98,9 +98,9 @@ class Caller:
             return
         silent_s, age_s = now_s - call.heard_s, now_s - call.began_s
         if age_s > self._longest_s:
-            self._give_up(call, f"'{self._name}' has not ended within {self._longest_s:g} s")
+            self._give_up(call, f"'{self.name}' has not ended within {self._longest_s:g} s")
         elif silent_s > silence_s:
-            self._give_up(call, f"'{self._name}' has been silent for {silent_s:.1f} s: has {self._provider} died?")
+            self._give_up(call, f"'{self.name}' has been silent for {silent_s:.1f} s: has {self._provider} died?")
 
     def close(self) -> None:
         """Destroy the client."""
@@ -131,7 +131,7 @@ class Caller:
     def _on_response(self, call: Call, handle: Any) -> None:
         self._heard(call)
         if not handle.accepted:
-            call.job.fail(f"'{self._name}' refuses the goal")
+            call.job.fail(f"'{self.name}' refuses the goal")
             return
         call.handle = handle
         if call.job.state is not JobState.RUNNING:  # withdrawn before the answer came

@@ -30,7 +30,7 @@ from axon_msgs.action import Fetch, Pick
 from axon_ros import conversions
 from axon_ros.endings import Endings
 from axon_ros.qos import COMMAND, LATCHED, RESULT
-from axon_ros.testing import ros
+from axon_ros.testing import ros, spin_until
 
 TICK_S = 0.05
 MAP_T_ODOM = np.array([0.5, -0.25, 0.3])
@@ -190,6 +190,9 @@ def _start(node, absent, parameters):
     node.executor.add_node(mission)
     fake = FakeSkills(node, mission, absent)
     assert fake.run(lambda: mission.state == "active")
+    served = [caller for caller in mission._skills.callers if caller.name not in absent]
+    # discovery takes wall time, of which simulated seconds are far less
+    assert spin_until(node, lambda: fake.client.server_is_ready() and not any(one.missing for one in served), 60.0)
     return fake
 
 
