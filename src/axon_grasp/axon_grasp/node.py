@@ -48,7 +48,7 @@ from axon_ros.qos import LATCHED, RESULT, SENSOR
 from axon_ros.stamps import duration_of, stamp_seconds
 
 STEP_S = 0.04
-SERVER_PATIENCE_S = 3.0
+SERVER_PATIENCE_S = 10.0
 ACTION_PATIENCE_S = 10.0  # beyond the time that a path should take
 DETECTION_AGE_S = 3.0
 SUCCEEDED = 4  # action_msgs/GoalStatus

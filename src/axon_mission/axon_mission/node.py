@@ -41,7 +41,7 @@ from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of, stamp_seconds
 
-SERVER_PATIENCE_S = 3.0
+SERVER_PATIENCE_S = 10.0
 PICK_TIMEOUT_S = 120.0
 JOINTS_TIMEOUT_S = 15.0
 TILT_SPEED_RADPS = 1.0
