@@ -30,7 +30,7 @@ def isolated_domain() -> Iterator[int]:
     """
     folder = Path(tempfile.gettempdir()) / f"axon-ros-domains-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    with _first_free(folder) as domain:
+    with _longest_free(folder) as domain:
         saved = {name: os.environ.get(name) for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")}
         os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
         try:
@@ -153,13 +153,27 @@ def processes(domain: int) -> Iterator[Callable[..., Process]]:
 
 
 @contextmanager
-def _first_free(folder: Path) -> Iterator[int]:
-    for domain in DOMAINS:
-        with (folder / str(domain)).open("w") as lock:
+def _longest_free(folder: Path) -> Iterator[int]:
+    """Hold the free domain that was left the longest ago.
+
+    A participant that has just ended is heard of for a while, and half of a service of its that is still listed makes
+    the next one's count as not there: request readers and response writers have to be equal in number.
+    """
+
+    def left_s(domain: int) -> float:
+        file = folder / str(domain)
+        return file.stat().st_mtime if file.exists() else 0.0
+
+    for domain in sorted(DOMAINS, key=left_s):
+        with (folder / str(domain)).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield domain
+            os.utime(lock.fileno())
+            try:
+                yield domain
+            finally:
+                os.utime(lock.fileno())
             return
     raise RuntimeError(f"all {len(DOMAINS)} ROS domains are held: see {folder}")
