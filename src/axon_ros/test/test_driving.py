@@ -102,4 +102,3 @@ def test_frames_of_goals(node):
     assert pose_of_frame(node, "odom", "map").tolist() == [1.0, 2.0, 0.0]
     with pytest.raises(NoTransform, match="frame_id"):
         pose_of_frame(node, "odom", "")
-
