@@ -16,25 +16,13 @@ cells.
 from __future__ import annotations
 
 import argparse
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from movingai import Problem, find_maps, read_map, read_problems
+from stopwatch import best_of
 
 from axon_planner.guide import BOUND, Guide, guided_path
-
-TOLERANCE = 0.02  # some published lengths are rounded
-PASSABLE = (".", "G")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A start, a goal (row, col), and the published optimal length."""
-
-    start: tuple[int, int]
-    goal: tuple[int, int]
-    optimal: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,47 +36,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> dict[str, float]:
     """Search every problem of every map; ValueError for data that is not there."""
-    files = sorted(args.data.rglob("*.map")) if args.data else []
-    if not files:
-        raise ValueError(f"no .map in {args.data}: name a folder of Moving AI maps in --data")
+    files = find_maps(args.data)
     guide = Guide.load(args.model)
     rows = []
     for file in files:
-        blocked = load_map(file)
-        mine = [solve(guide, blocked, problem, args.bound) for problem in load_problems(file, args.problems)]
+        blocked = read_map(file)
+        mine = [solve(guide, blocked, problem, args.bound) for problem in chosen(file, args.problems)]
         print(f"  {file.parent.name + '/' + file.stem:<28} {len(mine):>3}  {_line(mine)}", flush=True)
         rows += mine
     return metrics_of(rows, len(files), args.bound)
 
 
-def load_map(file: Path) -> np.ndarray:
-    """Blocked cells (H, W) bool."""
-    lines = file.read_text("utf-8").splitlines()
-    head = lines.index("map")
-    return np.array([[letter not in PASSABLE for letter in line] for line in lines[head + 1 :] if line])
-
-
-def load_problems(file: Path, count: int) -> list[Problem]:
-    """`count` problems of a map's scenario, evenly spread over its longer seven eighths."""
-    lines = [line.split() for line in file.with_suffix(".map.scen").read_text("utf-8").splitlines()[1:] if line.strip()]
-    problems = []
-    for k in np.linspace(len(lines) // 8, len(lines) - 1, count).astype(int):
-        *_, start_x, start_y, goal_x, goal_y, optimal = lines[k]
-        problems.append(Problem((int(start_y), int(start_x)), (int(goal_y), int(goal_x)), float(optimal)))
-    return problems
+def chosen(file: Path, count: int) -> list[Problem]:
+    """Return `count` problems of a map, evenly spread over the longer seven eighths of its scenario."""
+    problems = read_problems(file)
+    return [problems[k] for k in np.linspace(len(problems) // 8, len(problems) - 1, count).astype(int)]
 
 
 def solve(guide: Guide, blocked: np.ndarray, problem: Problem, bound: float) -> dict[str, float]:
     """Expansions, costs and times of all searches of one problem, each the best of three times."""
     ends = (problem.start, problem.goal)
-    read_s, reading = timed(lambda: guide.read(blocked))
-    sweep_s, ahead = timed(lambda: reading.towards(problem.goal))
-    plain_s, plain = timed(lambda: guided_path(blocked, *ends, bound=1.0))
-    guided_s, guided = timed(lambda: guided_path(blocked, *ends, ahead, bound=bound))
-    weighted_s, weighted = timed(lambda: guided_path(blocked, *ends, bound=bound))
-    _, careful = timed(lambda: guided_path(blocked, *ends, bound=1.1))
-    if abs(plain.cost - problem.optimal) > TOLERANCE:
-        raise ValueError(f"A* finds {plain.cost}, the scenario says {problem.optimal}: expected the same")
+    read_s, reading = best_of(3, lambda: guide.read(blocked))
+    sweep_s, ahead = best_of(3, lambda: reading.towards(problem.goal))
+    plain_s, plain = best_of(3, lambda: guided_path(blocked, *ends, bound=1.0))
+    guided_s, guided = best_of(3, lambda: guided_path(blocked, *ends, ahead, bound=bound))
+    weighted_s, weighted = best_of(3, lambda: guided_path(blocked, *ends, bound=bound))
+    _, careful = best_of(3, lambda: guided_path(blocked, *ends, bound=1.1))
+    if abs(plain.cost - problem.length) > problem.tolerance:
+        raise ValueError(f"A* finds {plain.cost}, the scenario says {problem.length}: expected the same")
     cells, best = max(1, plain.expanded), max(1.0, plain.cost)
     nodes = int(np.isfinite(ahead.lattice).sum())
     return {
@@ -110,16 +85,6 @@ def solve(guide: Guide, blocked: np.ndarray, problem: Problem, bound: float) -> 
         "guided_ms": 1e3 * guided_s,
         "astar_ms": 1e3 * plain_s,
     }
-
-
-def timed(call):
-    """The least of three times in seconds, and the result."""
-    least = np.inf
-    for _ in range(3):
-        began_s = time.perf_counter()
-        result = call()
-        least = min(least, time.perf_counter() - began_s)
-    return least, result
 
 
 def metrics_of(rows: list[dict[str, float]], maps: int, bound: float) -> dict[str, float]:

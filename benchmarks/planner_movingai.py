@@ -17,30 +17,19 @@ import argparse
 import heapq
 import importlib
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from movingai import Problem, find_maps, read_map, read_problems
+from stopwatch import best_of
 
 from axon_planner.search import find_path
 
 STEPS = [(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]
-FREE = ".GS"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One line of a scenario: cells as row, column, and the published length with the error of its rounding."""
-
-    start: tuple[int, int]
-    goal: tuple[int, int]
-    length: float
-    rounding: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,18 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> dict[str, float]:
     """Measure all maps. ValueError where there are none."""
-    if args.data is None:
-        raise ValueError("--data DIR: expected the folder with MovingAI's .map and .map.scen files")
-    scenarios = sorted(Path(args.data).rglob("*.map.scen"))
-    if not scenarios:
-        raise ValueError(f"{args.data}: no .map.scen in it; download maps and scenarios from movingai.com/benchmarks")
+    files = find_maps(args.data)
     if args.problems < 1 or args.repeat < 1:
         raise ValueError("--problems and --repeat: expected 1 or more")
     peers = compiled_peers()
     rng, rows = np.random.default_rng(args.seed), []
-    for number, scenario in enumerate(scenarios):
-        found = list(measure_map(scenario, peers, args, rng, number))
-        print(f"  {scenario.name.removesuffix('.map.scen'):<22}{summary(found)}", flush=True)
+    for number, file in enumerate(files):
+        found = list(measure_map(file, peers, args, rng, number))
+        print(f"  {file.stem:<22}{summary(found)}", flush=True)
         rows += found
     return metrics_of(rows, peers)
 
@@ -102,17 +87,17 @@ def by_mcp(module: Any) -> Callable[[np.ndarray], Callable[[Problem], Any]]:
 
 
 def measure_map(
-    scenario: Path, peers: dict[str, Any], args: argparse.Namespace, rng: np.random.Generator, number: int
+    file: Path, peers: dict[str, Any], args: argparse.Namespace, rng: np.random.Generator, number: int
 ) -> Iterator[dict[str, float]]:
     """Yield the numbers of each problem of a map."""
-    blocked = read_map(scenario.with_suffix(""))
+    blocked = read_map(file)
     ready = {name: make(blocked) for name, make in peers.items()}
     alike = np.ones(blocked.shape, np.float32)
-    for index, problem in enumerate(chosen(scenario, args.problems, rng)):
-        ours, result = timed(lambda p=problem: find_path(blocked, p.start, p.goal), args.repeat)
-        astar, by_cells = timed(lambda p=problem: find_path(blocked, p.start, p.goal, alike), args.repeat)
+    for index, problem in enumerate(chosen(file, args.problems, rng)):
+        ours, result = best_of(args.repeat, lambda p=problem: find_path(blocked, p.start, p.goal))
+        astar, by_cells = best_of(args.repeat, lambda p=problem: find_path(blocked, p.start, p.goal, alike))
         row = {
-            "optimal": float(abs(result.cost - problem.length) <= max(1e-3, problem.rounding)),
+            "optimal": float(abs(result.cost - problem.length) <= problem.tolerance),
             "size": max(blocked.shape),
             "ms": 1e3 * ours,
             "expanded": result.expanded,
@@ -120,41 +105,17 @@ def measure_map(
             "astar_expanded": by_cells.expanded,
         }
         for name, answer in ready.items():
-            row[f"{name}_ms"] = 1e3 * timed(lambda a=answer, p=problem: a(p), args.repeat)[0]
+            row[f"{name}_ms"] = 1e3 * best_of(args.repeat, lambda a=answer, p=problem: a(p))[0]
         if args.heapq_every and (number + index) % args.heapq_every == 0:
-            row["heapq_ms"] = 1e3 * timed(lambda p=problem: plain_astar(blocked, p.start, p.goal), 1)[0]
+            row["heapq_ms"] = 1e3 * best_of(1, lambda p=problem: plain_astar(blocked, p.start, p.goal))[0]
         yield row
 
 
-def read_map(file: Path) -> np.ndarray:
-    """Return what is blocked (H, W); '.', 'G' and 'S' are free. ValueError where it is no map."""
-    lines = file.read_text(encoding="ascii").splitlines()
-    if len(lines) < 5 or lines[3].strip() != "map":
-        raise ValueError(f"{file}: expected the four lines type, height, width, map, and then the cells")
-    return np.array([[cell not in FREE for cell in line] for line in lines[4:] if line])
-
-
-def chosen(scenario: Path, count: int, rng: np.random.Generator) -> list[Problem]:
-    """Return problems of a scenario, one at random of each of `count` equal parts, from short to long."""
-    rows = [line.split() for line in scenario.read_text(encoding="ascii").splitlines()[1:] if line.strip()]
-    edges = np.linspace(0, len(rows), count + 1).astype(int)
-    picked = [rows[int(rng.integers(a, b))] for a, b in pairwise(edges) if b > a]
-    problems = []
-    for row in picked:
-        start_col, start_row, goal_col, goal_row = map(int, row[4:8])
-        decimals = len(row[8].partition(".")[2])
-        problems.append(Problem((start_row, start_col), (goal_row, goal_col), float(row[8]), 0.51 * 10.0**-decimals))
-    return problems
-
-
-def timed(function: Callable[[], Any], repeat: int) -> tuple[float, Any]:
-    """Return the least of the durations in s, and the answer."""
-    best, answer = math.inf, None
-    for _ in range(repeat):
-        begin = time.perf_counter()
-        answer = function()
-        best = min(best, time.perf_counter() - begin)
-    return best, answer
+def chosen(file: Path, count: int, rng: np.random.Generator) -> list[Problem]:
+    """Return problems of a map, one at random of each of `count` equal parts, from short to long."""
+    problems = read_problems(file)
+    edges = np.linspace(0, len(problems), count + 1).astype(int)
+    return [problems[int(rng.integers(a, b))] for a, b in pairwise(edges) if b > a]
 
 
 def plain_astar(blocked: np.ndarray, start: tuple[int, int], goal: tuple[int, int]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import guide_movingai
 import guide_mpd
+import movingai
 import numpy as np
 import pytest
 import torch
@@ -69,10 +70,10 @@ def test_a_map_and_its_scenario_are_read_as_published(tmp_path):
     (tmp_path / "a.map").write_text("type octile\nheight 2\nwidth 4\nmap\n.G@T\n..W.\n")
     rows = "".join(f"0\ta.map\t4\t2\t0\t0\t1\t{k % 2}\t1.5\n" for k in range(20))
     (tmp_path / "a.map.scen").write_text("version 1\n" + rows)
-    blocked = guide_movingai.load_map(tmp_path / "a.map")
+    blocked = movingai.read_map(tmp_path / "a.map")
     assert (blocked == np.array([[0, 0, 1, 1], [0, 0, 1, 0]], bool)).all()
-    problems = guide_movingai.load_problems(tmp_path / "a.map", 5)
-    assert len(problems) == 5 and all(p.start == (0, 0) and p.goal[1] == 1 and p.optimal == 1.5 for p in problems)
+    problems = guide_movingai.chosen(tmp_path / "a.map", 5)
+    assert len(problems) == 5 and all(p.start == (0, 0) and p.goal[1] == 1 and p.length == 1.5 for p in problems)
 
 
 @pytest.mark.parametrize("bench", [guide_mpd, guide_movingai])

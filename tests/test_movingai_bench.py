@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+import movingai
 import numpy as np
 import planner_movingai
 import pytest
@@ -32,9 +33,9 @@ def folder(tmp_path):
 
 def test_published_lengths_are_met_and_peers_are_timed_on_the_same_problems(folder):
     numbers = planner_movingai.main(options("--data", str(folder), "--problems", "2", "--heapq-every", "1"))
-    blocked = planner_movingai.read_map(folder / "small.map")
+    blocked = movingai.read_map(folder / "small.map")
     assert blocked.shape == (5, 7) and blocked.sum() == 7
-    for problem in planner_movingai.chosen(folder / "small.map.scen", 2, np.random.default_rng(0)):
+    for problem in planner_movingai.chosen(folder / "small.map", 2, np.random.default_rng(0)):
         plain = planner_movingai.plain_astar(blocked, problem.start, problem.goal)
         assert plain == pytest.approx(planner_movingai.find_path(blocked, problem.start, problem.goal).cost)
     assert numbers["optimal"] == 1.0 and numbers["problems"] == 2

@@ -78,13 +78,8 @@ class Training:
         self.network = DepthNet().to(run.device, memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY), use_buffers=True)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=run.args.rate, weight_decay=1e-3)
-        self.step = 0
-        self._parts = ("network", "average", "optimizer")
-        state = run.load_checkpoint()
-        if state is not None:
-            self.step = state["step"]
-            for part in self._parts:
-                getattr(self, part).load_state_dict(state[part])
+        self._parts = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+        self.step = run.resume(**self._parts)
 
     def finish(self) -> DepthNet:
         """Take steps until the time is over; return the averaged network."""
@@ -103,7 +98,7 @@ class Training:
         return self.average.module.to("cpu", memory_format=torch.contiguous_format).eval()
 
     def _save(self) -> None:
-        self.run.save_checkpoint(step=self.step, **{part: getattr(self, part).state_dict() for part in self._parts})
+        self.run.keep(self.step, **self._parts)
 
     def _step(self, shrink: int) -> dict[str, float]:
         """Learn from one batch of views, `shrink` times smaller than the runtime's."""

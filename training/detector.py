@@ -109,7 +109,7 @@ def train(run: Run, training: list[data.Sample], validation: list[data.Sample]) 
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(groups(network))
     parts = {"network": network, "average": average, "optimiser": optimiser}
-    step, losses = restore(run, parts), []
+    step, losses = run.resume(**parts), []
     ahead = Ahead(partial(batch, training, run.seed, args.batch), step)
     while (done := progress(run, step)) < 1.0:
         set_rate(optimiser, args.rate * rate_factor(done))
@@ -121,20 +121,10 @@ def train(run: Run, training: list[data.Sample], validation: list[data.Sample]) 
             score_loss, box_loss = np.mean(losses[-_LOG_EVERY:], axis=0)
             run.log(step=step, score_loss=score_loss, box_loss=box_loss, done=done)
         if step % _KEEP_EVERY == 0:
-            run.save_checkpoint(step=step, **{name: part.state_dict() for name, part in parts.items()})
+            run.keep(step, **parts)
         if step % _VALIDATE_EVERY == 0:
             run.log(step=step, **validate(average, validation[::4]))
     return average
-
-
-def restore(run: Run, parts: dict) -> int:
-    """Go on from a checkpoint where there is one; return the step to begin with."""
-    state = run.load_checkpoint()
-    if state is None:
-        return 0
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["step"])
 
 
 def progress(run: Run, step: int) -> float:

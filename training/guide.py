@@ -161,13 +161,8 @@ def train(run: Run, network: GuideNet, checks: list[Batch]) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     steps = run.args.steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, steps, pct_start=max(0.05, 2.0 / steps))
-    state, first = run.load_checkpoint(), 0
-    if state is not None:
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["step"]
-    for step in range(first, steps):
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    for step in range(run.resume(**parts), steps):
         seed = TRAINING_SEEDS + 1_000_000 * run.seed + step
         rng = np.random.default_rng(seed)
         loss = error(network, make_batch(rng, int(rng.choice(SIZES))))
@@ -178,12 +173,7 @@ def train(run: Run, network: GuideNet, checks: list[Batch]) -> None:
         schedule.step()
         if (step + 1) % 100 == 0:
             run.log(step=step + 1, loss=loss.item(), **validate(network, checks))
-            run.save_checkpoint(
-                network=network.state_dict(),
-                optimiser=optimiser.state_dict(),
-                schedule=schedule.state_dict(),
-                step=step + 1,
-            )
+            run.keep(step + 1, **parts)
 
 
 def error(network: GuideNet, batch: Batch) -> torch.Tensor:

@@ -92,6 +92,19 @@ class Run:
         print(f"goes on from {self.checkpoint_file} after {self._before_s:.0f} s", flush=True)
         return state
 
+    def keep(self, step: int, **parts: Any) -> None:
+        """Keep a step and the `state_dict` of each part (networks, optimiser, schedule) for `resume`."""
+        self.save_checkpoint(step=step, **{name: part.state_dict() for name, part in parts.items()})
+
+    def resume(self, **parts: Any) -> int:
+        """Give the parts the state that `keep` kept; return the step to begin with, 0 where there is none."""
+        state = self.load_checkpoint()
+        if state is None:
+            return 0
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        return int(state["step"])
+
     def log(self, **values: float) -> None:
         """Print a line of progress and add it to progress.jsonl."""
         row = {"elapsed_s": round(self.elapsed_s, 1), **values}

@@ -278,13 +278,8 @@ def train(run: Run, network: RefinerNet, batches: Batches, checks: Batches) -> N
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     steps = run.args.steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, steps, pct_start=max(0.05, 2.0 / steps))
-    state, first = run.load_checkpoint(), 0
-    if state is not None:
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["step"]
-    for step in range(first, steps):
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    for step in range(run.resume(**parts), steps):
         batch = batches.draw(np.random.default_rng([run.seed, step]), POINTS_A_BATCH)
         loss = excess(network, batch, batches)
         optimiser.zero_grad()
@@ -294,12 +289,7 @@ def train(run: Run, network: RefinerNet, batches: Batches, checks: Batches) -> N
         schedule.step()
         if (step + 1) % 500 == 0:
             run.log(step=step + 1, loss=loss.item(), validation=validate(network, checks))
-            run.save_checkpoint(
-                network=network.state_dict(),
-                optimiser=optimiser.state_dict(),
-                schedule=schedule.state_dict(),
-                step=step + 1,
-            )
+            run.keep(step + 1, **parts)
 
 
 def excess(network: RefinerNet, batch: Batch, batches: Batches) -> torch.Tensor:

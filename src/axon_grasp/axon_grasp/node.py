@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,9 +44,9 @@ from axon_ros.endings import Endings
 from axon_ros.errors import NoTransform
 from axon_ros.qos import LATCHED, RESULT, SENSOR
 from axon_ros.stamps import duration_of, stamp_seconds
+from axon_ros.unsent_goals import UnsentGoals
 
 STEP_S = 0.04
-SERVER_PATIENCE_S = 10.0
 ACTION_PATIENCE_S = 10.0  # beyond the time that a path should take
 DETECTION_AGE_S = 3.0
 SUCCEEDED = 4  # action_msgs/GoalStatus
@@ -89,7 +87,7 @@ class GraspNode(SkillNode):
             "gripper": ActionClient(self, GripperCommand, "gripper_controller/gripper_cmd"),
         }
         self._running: list[Any] = []  # handles of the controllers' goals
-        self._unsent: list[Unsent] = []
+        self._unsent = UnsentGoals()
         self.action(Pick, "pick", self._endings.execute, accepted=self._on_pick)
         self.serve(Trigger, "release", self._on_release)
         self.timer(STEP_S, self._advance, steady=True)
@@ -230,7 +228,7 @@ class GraspNode(SkillNode):
 
     def _advance(self) -> None:
         """Carry the present task on by one look."""
-        self._send_unsent()
+        self._unsent.settle()
         task = self._task
         if task is None:
             return
@@ -390,20 +388,8 @@ class GraspNode(SkillNode):
         def send() -> None:
             client.send_goal_async(goal).add_done_callback(on_answer)
 
-        self._unsent.append(Unsent(name, call, send, time.monotonic() + SERVER_PATIENCE_S))
-        self._send_unsent()
+        self._unsent.add(client, send, lambda: call.end(error=PickFailed("ARM_FAILED", no_server(name))))
         return call
-
-    def _send_unsent(self) -> None:
-        """Send the goals whose controllers are found by now: discovery may take a while after a start."""
-        waiting, self._unsent = self._unsent, []
-        for unsent in waiting:
-            if self._controllers[unsent.name].server_is_ready():
-                unsent.send()
-            elif time.monotonic() > unsent.until_s:
-                unsent.call.end(error=PickFailed("ARM_FAILED", no_server(unsent.name)))
-            else:
-                self._unsent.append(unsent)
 
     # Outputs
 
@@ -415,16 +401,6 @@ class GraspNode(SkillNode):
             self._grasps_output.publish(GraspArray(header=depth.header, grasps=rows))
         if self._markers_output.watched:
             self._markers_output.publish(markers_of(rows, depth.header, self.config.gripper))
-
-
-@dataclass(frozen=True)
-class Unsent:
-    """A goal whose controller is not found yet, and until when (steady clock) it is waited for."""
-
-    name: str
-    call: Call
-    send: Callable[[], None]
-    until_s: float
 
 
 def view_of(depth: Image, camera: PinholeCamera, base_T_camera: FloatArray) -> View:

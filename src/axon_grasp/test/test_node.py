@@ -23,6 +23,7 @@ from axon_grasp.config import ARM_JOINTS
 from axon_grasp.node import GraspNode
 from axon_msgs.action import Pick
 from axon_msgs.msg import GraspArray
+from axon_ros import unsent_goals
 from axon_ros.conversions import camera_to_msg, header, image_to_msg, transform_from_pose, transform_to_msg
 from axon_ros.endings import Endings
 from axon_ros.qos import LATCHED, RESULT
@@ -219,6 +220,7 @@ def test_a_controller_that_is_found_late_is_waited_for(make, monkeypatch):
 
 
 def test_a_controller_that_is_never_found_is_named(make, monkeypatch):
+    monkeypatch.setattr(unsent_goals, "SERVER_PATIENCE_S", 0.5)
     bench = make()
     monkeypatch.setattr(bench.grasp._controllers["gripper"], "server_is_ready", lambda: False)
     status, result = bench.finish(bench.send(target=at(*SCENE.target_m)))

@@ -7,7 +7,6 @@ One thread: a timer at `tick_rate_hz` ticks, and results of actions come in betw
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +39,8 @@ from axon_ros.qos import COMMAND, LATCHED, SENSOR
 from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of, stamp_seconds
+from axon_ros.unsent_goals import UnsentGoals
 
-SERVER_PATIENCE_S = 10.0
 PICK_TIMEOUT_S = 120.0
 JOINTS_TIMEOUT_S = 15.0
 TILT_SPEED_RADPS = 1.0
@@ -50,17 +49,12 @@ DETECTIONS_TIMEOUT_S = 5.0  # a detector may be as slow as that
 
 @dataclass
 class Call:
-    """A goal on its way: when something was last heard of it, and since when it is out.
-
-    One whose server is not there is `unsent`, until a moment of the steady clock.
-    """
+    """A goal on its way: when something was last heard of it, and since when it is out."""
 
     job: Job
     began_s: float
     heard_s: float
     handle: Any = None
-    unsent: Any = None
-    unsent_until_s: float = math.inf
 
 
 class Caller:
@@ -70,31 +64,27 @@ class Caller:
         self._node, self.name, self._provider, self._longest_s = node, name, provider, longest_s
         self._client = ActionClient(node, action_type, name)
         self._call: Call | None = None
+        self._unsent = UnsentGoals()
 
     @property
     def missing(self) -> str:
         """What to do where nobody serves the action, empty where somebody does."""
-        return (
-            ""
-            if self._client.server_is_ready()
-            else f"no action server '{self.name}': start {self._provider}, or see why it is not active"
-        )
+        return "" if self._client.server_is_ready() else self._no_server
 
     def start(self, goal: Any) -> Job:
         """Send a goal; one that is still out is not looked at any more."""
         now_s = self._node.now_s()
-        self._call = call = Call(Job(), now_s, now_s, unsent=goal, unsent_until_s=time.monotonic() + SERVER_PATIENCE_S)
+        self._call = call = Call(Job(), now_s, now_s)
         call.job.withdraw = lambda: self._withdraw(call)
-        self._send(call)
+        self._unsent.clear()
+        self._unsent.add(self._client, lambda: self._send(call, goal), lambda: call.job.fail(self._no_server))
         return call.job
 
     def watch(self, silence_s: float = math.inf) -> None:
         """Fail the goal that is out where it takes too long, or nothing is heard of it."""
         call, now_s = self._call, self._node.now_s()
-        if call is None or call.job.state is not JobState.RUNNING:
-            return
-        if call.unsent is not None:
-            self._send(call)
+        self._unsent.settle()
+        if call is None or call.job.state is not JobState.RUNNING or self._unsent:
             return
         silent_s, age_s = now_s - call.heard_s, now_s - call.began_s
         if age_s > self._longest_s:
@@ -106,15 +96,14 @@ class Caller:
         """Destroy the client."""
         self._client.destroy()
 
-    def _send(self, call: Call) -> None:
-        """Send what is unsent once its server is there: discovery may lose sight of one for a moment."""
-        missing = self.missing
-        if not missing:
-            goal, call.unsent = call.unsent, None
-            future = self._client.send_goal_async(goal, feedback_callback=lambda _: self._heard(call))
-            future.add_done_callback(lambda done: self._on_response(call, done.result()))
-        elif time.monotonic() > call.unsent_until_s:
-            call.job.fail(missing)
+    @property
+    def _no_server(self) -> str:
+        return f"no action server '{self.name}': start {self._provider}, or see why it is not active"
+
+    def _send(self, call: Call, goal: Any) -> None:
+        call.began_s = call.heard_s = self._node.now_s()
+        future = self._client.send_goal_async(goal, feedback_callback=lambda _: self._heard(call))
+        future.add_done_callback(lambda done: self._on_response(call, done.result()))
 
     def _give_up(self, call: Call, reason: str) -> None:
         self._withdraw(call)
@@ -124,7 +113,8 @@ class Caller:
         call.heard_s = self._node.now_s()
 
     def _withdraw(self, call: Call) -> None:
-        call.unsent = None
+        if call is self._call:
+            self._unsent.clear()
         if call.handle is not None:
             call.handle.cancel_goal_async()
 

@@ -22,12 +22,11 @@ from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesis, Obj
 from axon_core.geometry import se2_apply, se2_compose, se2_inverse, se2_to_matrix
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
-from axon_mission import node as mission_node
 from axon_mission.config import MissionConfig
 from axon_mission.node import MissionNode
 from axon_mission.skills import Code
 from axon_msgs.action import Fetch, Pick
-from axon_ros import conversions
+from axon_ros import conversions, unsent_goals
 from axon_ros.endings import Endings
 from axon_ros.qos import COMMAND, LATCHED, RESULT
 from axon_ros.testing import ros, spin_until
@@ -253,7 +252,7 @@ def test_a_missing_server_is_named_with_who_serves_it(make, absent):
 
 @pytest.mark.parametrize(("blind_looks", "ends_well"), [(5, True), (10**9, False)])
 def test_a_server_that_is_lost_sight_of_is_waited_for_and_not_for_ever(make, monkeypatch, blind_looks, ends_well):
-    monkeypatch.setattr(mission_node, "SERVER_PATIENCE_S", 30.0 if ends_well else 0.2)
+    monkeypatch.setattr(unsent_goals, "SERVER_PATIENCE_S", 30.0 if ends_well else 0.2)
     fake = make()
     handle = fake.send(places=["table"])
     assert fake.run(lambda: fake.goals)

@@ -1,14 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the searches on flat grids share: steps, the heap that knows where a cell waits, and the way back."""
+"""What the searches on flat grids share: steps, distances, the heap that knows where a cell waits, the way back."""
 
 import numpy as np
 from numba import njit
+
+SQRT2 = 2.0**0.5
+DONE, EMPTY, PAUSED = 0, 1, 2
+"""How a part of a search ends: the goal is reached, nothing is left to expand, or its budget is used up."""
 
 
 @njit(cache=True)
 def steps_of(width):
     """Steps (8,) in a flat grid to the four straight and the four diagonal neighbours."""
     return np.array([1, -1, width, -width, width + 1, width - 1, -width + 1, -width - 1], np.int32)
+
+
+@njit(cache=True)
+def straight_distance(cell, goal, width, diagonal=SQRT2):
+    """Distance of two flat cells on an empty grid, whose diagonal steps cost `diagonal`."""
+    dy, dx = abs(cell // width - goal // width), abs(cell % width - goal % width)
+    return max(dx, dy) + (diagonal - 1.0) * min(dx, dy)
 
 
 @njit(cache=True)
@@ -62,3 +73,28 @@ def sift_down(keys, cells, slot, size):
         i = child
     keys[i], cells[i] = key, cell
     slot[cell] = i
+
+
+@njit(cache=True)
+def pop(keys, cells, slot, size):
+    """Take the first cell off such a heap and mark it closed (-2); return it and what is left of the size."""
+    cell = cells[0]
+    size -= 1
+    if size > 0:
+        keys[0], cells[0] = keys[size], cells[size]
+        sift_down(keys, cells, slot, size)
+    slot[cell] = -2
+    return cell, size
+
+
+@njit(cache=True)
+def put(keys, cells, slot, size, cell, key):
+    """Add a cell, or move it to the front where it waits already; return the size."""
+    if slot[cell] < 0:
+        slot[cell] = size
+        cells[size] = cell
+        size += 1
+    i = slot[cell]
+    keys[i] = key
+    sift_up(keys, cells, slot, i)
+    return size

@@ -30,8 +30,8 @@ from numba import njit
 
 from axon_core.inference import OnnxModel
 from axon_core.models import ModelError, find_model
-from axon_planner.grid_steps import backtrack, sift_down, sift_up, steps_of
-from axon_planner.search import SQRT2, SearchResult, SearchStatus
+from axon_planner.grid_steps import DONE, EMPTY, PAUSED, SQRT2, backtrack, pop, put, steps_of, straight_distance
+from axon_planner.search import SearchResult, SearchStatus, check_grid, refusal
 
 BLOCK = 4
 AROUND = 9
@@ -39,7 +39,6 @@ TAPS = AROUND * BLOCK * BLOCK
 DOUBLED_UP_TO = 64  # cells a side: so small a map is read at twice its size, for a finer lattice
 BOUND = 3.0
 CHUNK = 20_000
-_FOUND, _EMPTY, _PAUSED = 0, 1, 2
 
 Network = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Cells (1, 2, H, W) float32 -> edges (1, 4, H / 4, W / 4) and taps (1, 144, H / 4, W / 4) float32, in cells."""
@@ -200,42 +199,25 @@ def guided_path(
     `ahead` of another goal raise ValueError.
     """
     blocked = _check(blocked, cost, goal, ahead, bound, moves)
-    refusal = _refusal(blocked, start, goal)
-    if refusal is not None:
-        return refusal
+    refused = refusal(blocked, start, goal)
+    if refused is not None:
+        return _no(*refused, expanded=0)
     search = _Search(blocked, start, goal, ahead, cost, bound, moves.greed if greed is None else greed, moves)
     deadline_s = time.perf_counter() + timeout_s
-    while (state := search.advance(CHUNK)) == _PAUSED:
+    while (state := search.advance(CHUNK)) == PAUSED:
         if time.perf_counter() > deadline_s:
             return _no(SearchStatus.TIMEOUT, f"no path within {timeout_s:.3f} s", search.expanded)
-    if state == _EMPTY:
+    if state == EMPTY:
         return _no(SearchStatus.NO_PATH, f"no way from cell {start} to cell {goal}", search.expanded)
     return search.result()
 
 
 def _check(blocked, cost, goal, ahead, bound, moves) -> np.ndarray:
-    blocked = np.asarray(blocked)
-    if blocked.ndim != 2 or blocked.size == 0:
-        raise ValueError(f"blocked has shape {blocked.shape}: expected (H, W) with at least one cell")
     if not bound >= 1.0:
         raise ValueError(f"bound {bound}: expected at least 1")
-    if cost is not None and cost.shape != blocked.shape:
-        raise ValueError(f"cost has shape {cost.shape}: expected {blocked.shape} like blocked")
-    if cost is not None and not float(cost.min()) >= 1.0:
-        raise ValueError(f"cost goes down to {float(cost.min())}: expected at least 1 everywhere")
     if ahead is not None and (ahead.goal != (int(goal[0]), int(goal[1])) or ahead.moves is not moves):
         raise ValueError(f"ahead is of goal {ahead.goal}, {ahead.moves.value}: expected {goal}, {moves.value}")
-    return blocked.astype(bool, copy=False)
-
-
-def _refusal(blocked: np.ndarray, start: tuple[int, int], goal: tuple[int, int]) -> GuidedResult | None:
-    for name, cell, status in (("start", start, SearchStatus.START_BLOCKED), ("goal", goal, SearchStatus.GOAL_BLOCKED)):
-        row, col = int(cell[0]), int(cell[1])
-        if not (0 <= row < blocked.shape[0] and 0 <= col < blocked.shape[1]):
-            return _no(SearchStatus.OUTSIDE, f"{name} cell ({row}, {col}) outside the grid {blocked.shape}", 0)
-        if blocked[row, col]:
-            return _no(status, f"{name} cell ({row}, {col}) is blocked", 0)
-    return None
+    return check_grid(blocked, cost)
 
 
 def _no(status: SearchStatus, reason: str, expanded: int) -> GuidedResult:
@@ -281,37 +263,6 @@ class _Search:
         cells = np.stack([flat // self.width - 1, flat % self.width - 1], axis=1).astype(np.int32)
         proven = max(1.0, cost / least) if least > 0.0 else 1.0
         return GuidedResult(SearchStatus.FOUND, cells, cost, self.expanded, proven=proven)
-
-
-@njit(cache=True)
-def _straight(cell, goal, width, diagonal):
-    dy, dx = abs(cell // width - goal // width), abs(cell % width - goal % width)
-    return max(dx, dy) + (diagonal - 1.0) * min(dx, dy)
-
-
-@njit(cache=True)
-def _pop(keys, cells, slot, size):
-    """Take the first cell off; it is marked closed (-2)."""
-    cell = cells[0]
-    size -= 1
-    if size > 0:
-        keys[0], cells[0] = keys[size], cells[size]
-        sift_down(keys, cells, slot, size)
-    slot[cell] = -2
-    return cell, size
-
-
-@njit(cache=True)
-def _put(keys, cells, slot, size, cell, key):
-    """Add a cell, or move it to the front where it waits already."""
-    if slot[cell] < 0:
-        slot[cell] = size
-        cells[size] = cell
-        size += 1
-    i = slot[cell]
-    keys[i] = key
-    sift_up(keys, cells, slot, i)
-    return size
 
 
 @njit(cache=True)
@@ -381,10 +332,10 @@ def sweep(edges, taps, row, col):
         if 0 <= r < high and 0 <= c < wide:
             node = r * wide + c
             cost[node], how[node] = _tap(taps, row, col, k), 8 + k
-            size = _put(keys, cells, slot, size, node, cost[node])
+            size = put(keys, cells, slot, size, node, cost[node])
     done = 0
     while size > 0:
-        node, size = _pop(keys, cells, slot, size)
+        node, size = pop(keys, cells, slot, size)
         order[done] = node
         done += 1
         r, c = node // wide, node % wide
@@ -397,7 +348,7 @@ def sweep(edges, taps, row, col):
             near = rr * wide + cc
             if reached < cost[near]:
                 cost[near], how[near] = reached, k
-                size = _put(keys, cells, slot, size, near, reached)
+                size = put(keys, cells, slot, size, near, reached)
     return cost.reshape(high, wide), how.reshape(high, wide), order[:done]
 
 
@@ -420,10 +371,10 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, size
     expanded = 0
     while size > 0:
         if cells[0] == goal:
-            return _FOUND, size, expanded
+            return DONE, size, expanded
         if expanded >= budget:
-            return _PAUSED, size, expanded
-        cell, size = _pop(keys, cells, slot, size)
+            return PAUSED, size, expanded
+        cell, size = pop(keys, cells, slot, size)
         expanded += 1
         for k in range(8):
             near = cell + offsets[k]
@@ -438,10 +389,10 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, size
             reached = cost[cell] + length * 0.5 * (factor[cell] + factor[near])
             if reached < cost[near] - 1e-9:
                 if slot[near] == -1:
-                    remains[near] = _remaining(near, width, _straight(near, goal, width, diagonal), order)
+                    remains[near] = _remaining(near, width, straight_distance(near, goal, width, diagonal), order)
                 cost[near], parent[near] = reached, k
-                size = _put(keys, cells, slot, size, near, reached + remains[near])
-    return _EMPTY, size, expanded
+                size = put(keys, cells, slot, size, near, reached + remains[near])
+    return EMPTY, size, expanded
 
 
 @njit(cache=True)
@@ -449,5 +400,5 @@ def _least_open(cost, cells, size, width, goal, diagonal):
     """No path is cheaper than the least g + h of the open cells: one lies on an optimal path at its true cost."""
     least = np.inf
     for i in range(size):
-        least = min(least, cost[cells[i]] + _straight(cells[i], goal, width, diagonal))
+        least = min(least, cost[cells[i]] + straight_distance(cells[i], goal, width, diagonal))
     return least

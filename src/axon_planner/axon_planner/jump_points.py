@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-SQRT2 = 2.0**0.5
-DONE, EMPTY, PAUSED = 0, 1, 2
+from axon_planner.grid_steps import DONE, EMPTY, PAUSED, straight_distance
+
 _TIE = 1e-9  # costs are sums of 1 and sqrt 2: equal ones differ by rounding only
 _EVERY_WAY = 8  # the direction of the start
 _NOWHERE = -1
@@ -85,7 +85,7 @@ def _expand(free, width, goal, cost, parent, ways, heap, size, budget):
             return PAUSED, (keys, cells, froms), size, expanded
         cell, way, key = cells[0], froms[0], keys[0]
         size = _pop(keys, cells, froms, size)
-        if key > cost[cell] - 1.0 + _octile(cell, goal, width) + _TIE:
+        if key > cost[cell] - 1.0 + straight_distance(cell, goal, width) + _TIE:
             continue  # it was reached cheaper since
         if cell == goal:
             return DONE, (keys, cells, froms), size, expanded
@@ -102,12 +102,12 @@ def _expand(free, width, goal, cost, parent, ways, heap, size, budget):
             found = _jump(free, cell, turn, goal, offsets)
             if found == _NOWHERE:
                 continue
-            reached = cost[cell] + _octile(cell, found, width)
+            reached = cost[cell] + straight_distance(cell, found, width)
             if cost[found] == 0.0 or reached < cost[found] - _TIE:
                 cost[found], parent[found], ways[found] = reached, cell, 0
             elif reached > cost[found] + _TIE or ways[found] & (1 << turn):
                 continue
-            size = _push(keys, cells, froms, size, reached - 1.0 + _octile(found, goal, width), found, turn)
+            size = _push(keys, cells, froms, size, reached - 1.0 + straight_distance(found, goal, width), found, turn)
     return EMPTY, (keys, cells, froms), size, expanded
 
 
@@ -157,13 +157,6 @@ def _straight(free, cell, way, goal, offsets):
         if cell == goal or (is_left and not was_left) or (is_right and not was_right):
             return cell
         was_left, was_right = is_left, is_right
-
-
-@njit(cache=True)
-def _octile(cell, goal, width):
-    dy = abs(cell // width - goal // width)
-    dx = abs(cell % width - goal % width)
-    return max(dx, dy) + (SQRT2 - 1.0) * min(dx, dy)
 
 
 @njit(cache=True)

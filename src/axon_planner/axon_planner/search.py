@@ -14,13 +14,12 @@ from enum import Enum
 import numpy as np
 from numba import njit
 
-from axon_planner.grid_steps import backtrack, sift_down, sift_up, steps_of
-from axon_planner.jump_points import EMPTY, PAUSED, SQRT2, JumpSearch
+from axon_planner.grid_steps import DONE, EMPTY, PAUSED, SQRT2, backtrack, pop, put, steps_of, straight_distance
+from axon_planner.jump_points import JumpSearch
 
 # Prefers the deeper of two nodes of equal f, at a loss of at most one part in 1e9.
 TIE_BREAK = 1e-9
 CHUNK = 20_000
-_DONE, _EMPTY, _PAUSED = 0, EMPTY, PAUSED
 
 
 class SearchStatus(Enum):
@@ -68,22 +67,22 @@ def find_path(
     cells and takes a fraction of the time. An ordinary "no" is a typed status with its reason;
     only arrays that make no sense raise ValueError.
     """
-    blocked = _check_grid(blocked, cost)
-    refusal = _refusal(blocked, start, goal)
-    if refusal is not None:
-        return refusal
+    blocked = check_grid(blocked, cost)
+    refused = refusal(blocked, start, goal)
+    if refused is not None:
+        return _failure(*refused, expanded=0)
     search = JumpSearch(blocked, start, goal) if cost is None else _Search(blocked, cost, start, goal)
     limit = blocked.size if max_expanded is None else max_expanded
     deadline_s = time.perf_counter() + timeout_s
     while True:
         state = search.advance(min(CHUNK, limit - search.expanded))
-        if state != _PAUSED:
+        if state != PAUSED:
             break
         if search.expanded >= limit:
             return _failure(SearchStatus.LIMIT, f"{search.expanded} cells expanded", search.expanded)
         if time.perf_counter() > deadline_s:
             return _failure(SearchStatus.TIMEOUT, f"no path within {timeout_s:.3f} s", search.expanded)
-    if state == _EMPTY:
+    if state == EMPTY:
         return _failure(SearchStatus.NO_PATH, f"no way from cell {start} to cell {goal}", search.expanded)
     return SearchResult(SearchStatus.FOUND, search.path(), search.cost_to_goal(), search.expanded)
 
@@ -98,7 +97,8 @@ def path_cost(cells: np.ndarray, cost: np.ndarray | None = None) -> float:
     return float((lengths * 0.5 * (factors[1:] + factors[:-1])).sum())
 
 
-def _check_grid(blocked: np.ndarray, cost: np.ndarray | None) -> np.ndarray:
+def check_grid(blocked: np.ndarray, cost: np.ndarray | None) -> np.ndarray:
+    """Return `blocked` as bool; ValueError where it, or the cost of its cells, makes no sense."""
     blocked = np.asarray(blocked)
     if blocked.ndim != 2 or blocked.size == 0:
         raise ValueError(f"blocked has shape {blocked.shape}: expected (H, W) with at least one cell")
@@ -110,13 +110,14 @@ def _check_grid(blocked: np.ndarray, cost: np.ndarray | None) -> np.ndarray:
     return blocked.astype(bool, copy=False)
 
 
-def _refusal(blocked: np.ndarray, start: tuple[int, int], goal: tuple[int, int]) -> SearchResult | None:
+def refusal(blocked: np.ndarray, start: tuple[int, int], goal: tuple[int, int]) -> tuple[SearchStatus, str] | None:
+    """Return why there is nothing to search for, with the reason in words; None where there is."""
     for name, cell, status in (("start", start, SearchStatus.START_BLOCKED), ("goal", goal, SearchStatus.GOAL_BLOCKED)):
         row, col = int(cell[0]), int(cell[1])
         if not (0 <= row < blocked.shape[0] and 0 <= col < blocked.shape[1]):
-            return _failure(SearchStatus.OUTSIDE, f"{name} cell ({row}, {col}) outside the grid {blocked.shape}", 0)
+            return SearchStatus.OUTSIDE, f"{name} cell ({row}, {col}) outside the grid {blocked.shape}"
         if blocked[row, col]:
-            return _failure(status, f"{name} cell ({row}, {col}) is blocked", 0)
+            return status, f"{name} cell ({row}, {col}) is blocked"
     return None
 
 
@@ -165,28 +166,16 @@ class _Search:
 
 
 @njit(cache=True)
-def _octile(cell, goal, width):
-    dy = abs(cell // width - goal // width)
-    dx = abs(cell % width - goal % width)
-    return max(dx, dy) + (SQRT2 - 1.0) * min(dx, dy)
-
-
-@njit(cache=True)
 def _expand(factor, width, goal, cost, parent, slot, keys, cells, size, budget):
     """Expand up to `budget` cells; `slot` is the heap position of an open cell, -1 unseen, -2 closed."""
     offsets = steps_of(width)
     expanded = 0
     while size > 0:
         if expanded >= budget:
-            return _PAUSED, size, expanded
-        cell = cells[0]
-        if cell == goal:
-            return _DONE, size, expanded
-        size -= 1
-        if size > 0:
-            keys[0], cells[0] = keys[size], cells[size]
-            sift_down(keys, cells, slot, size)
-        slot[cell] = -2
+            return PAUSED, size, expanded
+        if cells[0] == goal:
+            return DONE, size, expanded
+        cell, size = pop(keys, cells, slot, size)
         expanded += 1
         for k in range(8):
             near = cell + offsets[k]
@@ -203,11 +192,6 @@ def _expand(factor, width, goal, cost, parent, slot, keys, cells, size, budget):
             if reached < cost[near]:
                 cost[near] = reached
                 parent[near] = k
-                if slot[near] == -1:
-                    slot[near] = size
-                    cells[size] = near
-                    size += 1
-                i = slot[near]
-                keys[i] = reached + (1.0 + TIE_BREAK) * _octile(near, goal, width)
-                sift_up(keys, cells, slot, i)
-    return _EMPTY, size, expanded
+                key = reached + (1.0 + TIE_BREAK) * straight_distance(near, goal, width)
+                size = put(keys, cells, slot, size, near, key)
+    return EMPTY, size, expanded

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from axon_core.config import check_config, param
 
 
@@ -98,7 +96,8 @@ class SlamConfig:
         if self.depth_max_m <= self.depth_min_m:
             raise ValueError(f"depth_max_m = {self.depth_max_m}: expected more than depth_min_m = {self.depth_min_m}")
         if self.robot_box_m and (
-            len(self.robot_box_m) != 6 or (np.array(self.robot_box_m[:3]) >= self.robot_box_m[3:]).any()
+            len(self.robot_box_m) != 6
+            or any(low >= high for low, high in zip(self.robot_box_m[:3], self.robot_box_m[3:], strict=True))
         ):
             raise ValueError(f"robot_box_m = {list(self.robot_box_m)}: expected x, y, z from and larger x, y, z to")
         if self.obstacle_max_z_m <= self.obstacle_min_z_m:
