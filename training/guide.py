@@ -201,7 +201,7 @@ def measure(guide: Guide) -> dict[str, float]:
         region = np.argwhere(largest_region(blocked, moves.cuts_corners))
         reading = guide.read(blocked, moves)
         for _ in range(6):
-            start, goal = (tuple(map(int, cell)) for cell in region[rng.integers(0, len(region), 2)])
+            start, goal = (tuple(map(int, cell)) for cell in region[rng.choice(len(region), 2, replace=False)])
             rows[moves].append(compare(blocked, start, goal, reading.towards(goal), moves))
     metrics = {}
     for moves, values in rows.items():
@@ -219,7 +219,7 @@ def compare(blocked, start, goal, ahead, moves) -> tuple[float, float, float, fl
     best = guided_path(blocked, start, goal, bound=1.0, moves=moves)
     found = guided_path(blocked, start, goal, ahead, moves=moves)
     weighted = guided_path(blocked, start, goal, bound=BOUND, moves=moves)
-    ratios = [(r.expanded / max(1, best.expanded), r.cost / max(1.0, best.cost)) for r in (found, weighted)]
+    ratios = [(r.expanded / max(1, best.expanded), r.cost / best.cost) for r in (found, weighted)]
     return (*ratios[0], *ratios[1])
 
 
