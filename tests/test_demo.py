@@ -151,10 +151,10 @@ def test_the_report_tells_of_every_node(two_runs: tuple[Demo, Demo]) -> None:
 
 
 def test_ctrl_c_leaves_no_process_and_a_readable_recording(tmp_path: Path) -> None:
-    demo = start(tmp_path / "out", "--world", "barn-like:7")
+    demo = start(tmp_path / "out", "--pace", "0.5", "--world", "barn-like:7")
     try:
         demo.wait_for(r"driving to 'goal'")
-        time.sleep(3.0)  # about half of the way; on a busy machine the recorder has just found its topics
+        time.sleep(5.0)  # on the way still; who missed the first announcement of a topic waits 3 s for the next
         demo.process.send_signal(signal.SIGINT)
         demo.finish(60.0)
         assert demo.code == 130, demo.output
