@@ -57,6 +57,9 @@ class PlannerConfig:
     )
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
+    search_weight: float = param(
+        1.0, "Planner weighted: its paths cost at most so many times the cheapest", minimum=1.0, maximum=100.0
+    )
     refine: bool = param(True, "Let the refiner's network move the path, where that makes it better")
     refiner_model: str = param("refiner", "Refiner: a shipped model's name, or an ONNX file", read_only=True)
     guide: bool = param(False, "Let the guide's network order the search, whose paths then cost at most guide_bound")
