@@ -30,6 +30,12 @@ class PlannerConfig:
         0.0, "Rectangle's centre ahead of base_link", unit="m", minimum=-2.0, maximum=2.0
     )
 
+    min_turning_radius_m: float = param(
+        0.0, "Tightest circle that the base can drive; 0 for one that turns on the spot", unit="m", maximum=20.0,
+        minimum=0.0,
+    )  # fmt: skip
+    allow_reverse: bool = param(True, "Planner hybrid: let paths have pieces that are driven backward")
+
     max_speed_mps: float = param(2.0, "Top speed forward", unit="m/s", minimum=0.05, maximum=5.0)
     max_reverse_mps: float = param(0.3, "Top speed backward", unit="m/s", minimum=0.0, maximum=2.0)
     max_turn_radps: float = param(2.0, "Top turning speed", unit="rad/s", minimum=0.1, maximum=10.0)
