@@ -63,6 +63,11 @@ class PlannerConfig:
     )
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
+    planner: str = param(
+        "astar",
+        "What plans: by cells (astar, weighted, theta), by poses with turns on the spot (footprint) or arcs (hybrid)",
+        choices=("astar", "weighted", "theta", "footprint", "hybrid"),
+    )
     search_weight: float = param(
         1.0, "Planner weighted: its paths cost at most so many times the cheapest", minimum=1.0, maximum=100.0
     )
@@ -153,6 +158,20 @@ class PlannerConfig:
             raise ValueError(
                 f"lookahead_min_m = {self.lookahead_min_m}: expected at most lookahead_max_m = {self.lookahead_max_m}"
             )
+        misfit = self.misfit_of(self.planner)
+        if misfit:
+            raise ValueError(f"planner = '{self.planner}': {misfit}")
+
+    def misfit_of(self, planner: str) -> str:
+        """Why a planner cannot plan for this base; empty where it can."""
+        radius = self.min_turning_radius_m
+        if planner == "hybrid" and not radius > 0.0:
+            return "expected min_turning_radius_m above 0; a base that turns on the spot takes footprint"
+        if planner == "footprint" and radius > 0.0:
+            return (
+                f"expected min_turning_radius_m = 0, it is {radius}; a base that cannot turn on the spot takes hybrid"
+            )
+        return ""
 
     @property
     def footprint(self) -> Footprint:

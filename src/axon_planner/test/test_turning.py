@@ -34,7 +34,7 @@ def assert_sound(config: PlannerConfig, field, start, goal, result) -> None:
 
 @pytest.mark.parametrize("tilt", [0.0, 0.35])
 def test_it_goes_through_a_narrow_door_straight(tilt):
-    """0.6 m wide and 0.5 m deep: off by t, 0.4 / cos t + 0.5 tan t of it is needed, and the margin: t below 15 degrees."""
+    """0.6 m wide, 0.5 m deep: off by t, the base needs 0.4 / cos t + 0.5 tan t and its margin, so t is below 15 deg."""
     occupied = hall(6.0, 6.0)
     field = make_field(occupied)
     x, y = ((np.arange(n) + 0.5) * CELL_M - 3.0 for n in (occupied.shape[1], occupied.shape[0]))
