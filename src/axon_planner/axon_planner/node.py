@@ -22,7 +22,7 @@ from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
-from axon_planner.planning import PLANNERS, PlanResult
+from axon_planner.planning import PLANNERS, POSE_PLANNERS, PlanResult
 from axon_planner.refiner import Verdict
 from axon_planner.runtime import CONTROLLERS, Navigator, NavStatus, NavStep
 from axon_planner.search import SearchStatus
@@ -166,6 +166,8 @@ class PlannerNode(SkillNode):
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
         values = {"planner": self.config.planner, "guided_searches": self._guide_text()}
+        if self.config.planner in POSE_PLANNERS:
+            return {"refined_paths": f"off: {self.config.planner}'s paths go out as they are"} | values
         if refiner is None or not self.config.refine:
             return {"refined_paths": "off"} | values
         counts = refiner.counts

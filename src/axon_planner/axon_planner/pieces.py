@@ -35,6 +35,7 @@ CROSS_TRACK_WEIGHT = 30
 HEADING_WEIGHT = 3
 BACKWARD_SHARE = 0.8
 BEHIND_M = 0.10  # so far behind the tail, and as far as it takes to stop, the floor must have been seen
+STANDS_ON_M, STANDS_ON_RAD = 0.15, 0.5
 OFF_M, OFF_RAD = 0.08, 0.15  # from a piece that ends farther off the next one cannot be driven as it was planned
 
 
@@ -70,16 +71,17 @@ def directions_of(path: np.ndarray) -> np.ndarray:
     """
     steps = np.diff(path[:, :2], axis=0)
     lengths = np.linalg.norm(steps, axis=1)
-    out = np.ones(len(steps), np.int8)
+    out = np.zeros(len(steps), np.int8)
     moving = np.flatnonzero(lengths > 1e-6)
-    out[lengths <= 1e-6] = 0
     if not len(moving):
         return out
     cusps = np.flatnonzero((steps[moving[1:]] * steps[moving[:-1]]).sum(axis=1) < 0.0) + 1
     for run in np.split(moving, cusps):
         looks = np.cos(path[run, 2]) * steps[run, 0] + np.sin(path[run, 2]) * steps[run, 1] < 0.0
-        if looks.mean() > BACKWARD_SHARE:
-            out[run] = -1
+        out[run] = -1 if looks.mean() > BACKWARD_SHARE else 1
+    turns = np.abs(wrap_angle(np.diff(path[:, 2]))) > TURNED_RAD
+    for i in np.flatnonzero((out == 0) & ~turns):  # a pose given twice belongs to what is driven around it
+        out[i] = out[i - 1] if i > 0 else out[moving[0]]
     return out
 
 
@@ -100,26 +102,35 @@ class PieceFollower:
         self._pieces: list[Piece] = []
         self._at = 0
         self._stuck_s = 0.0
+        self._shall_look = False
         self._last = Twist2()
         for follower in self._followers.values():
             follower.reset()
 
     def set_path(self, path: np.ndarray, skip_m: float = 0.0, directions: np.ndarray | None = None) -> None:
-        """Follow `path` (N, 3) from its first piece on; `directions` as in `PlanResult`, else told by the headings.
+        """Follow `path` (N, 3) from the piece on which the base stands; may change at any time.
 
-        `skip_m` is there for the interface of `Follower`: a path of pieces can be driven from its first pose.
+        `directions` are those of a `PlanResult`; where they are not given the headings tell (`directions_of`). A path
+        of the same pieces as the one before goes on with the same piece. `skip_m` is there for the interface of
+        `Follower`: a path of pieces can be driven from its first pose.
         """
         path = np.asarray(path, dtype=np.float64)
         if path.ndim != 2 or path.shape[1] != 3 or len(path) < 1 or not np.isfinite(path).all():
             raise ValueError(f"path has shape {path.shape}: expected (N, 3) finite poses, N at least 1")
+        before = [(piece.direction, len(piece.path)) for piece in self._pieces]
         self.path = path
         self._pieces = split(path, directions_of(path) if directions is None else directions)
-        self._begin(0)
+        goes_on = before == [(piece.direction, len(piece.path)) for piece in self._pieces]
+        self._begin(self._at if goes_on else 0)
+        self._shall_look = not goes_on
 
     def step(self, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> FollowStep:
         """The command for the next `dt_s` at `pose` (3,), the base's measured `velocity` and obstacles in `field`."""
         if self.path is None:
             raise ValueError("no path to follow: call set_path first")
+        if self._shall_look:
+            self._begin(self._piece_at(pose))
+            self._shall_look = False
         piece, after = self._pieces[self._at], self._after()
         if piece.direction < 0 and self._backs_blindly(pose, velocity, field):
             command = self.stop(velocity, dt_s)
@@ -164,6 +175,18 @@ class PieceFollower:
         height, width = field.unknown.shape
         inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
         return not inside.all() or bool(field.unknown[rows, cols].any())
+
+    def _piece_at(self, pose: np.ndarray) -> int:
+        """The first piece that passes where the base stands, as it looks; where none does, the nearest one."""
+        apart = []
+        for i, piece in enumerate(self._pieces):
+            away = np.linalg.norm(piece.path[:, :2] - pose[:2], axis=1)
+            nearest = int(away.argmin())
+            apart.append(float(away[nearest]))
+            turned = abs(float(wrap_angle(piece.path[nearest, 2] - pose[2])))
+            if away[nearest] < STANDS_ON_M and (turned < STANDS_ON_RAD or piece.direction == 0):
+                return i
+        return int(np.argmin(apart))
 
     def _begin(self, at: int) -> None:
         self._at, self._stuck_s = at, 0.0

@@ -43,7 +43,7 @@ class Steering:
         lengths = np.linalg.norm(steps[:, :2], axis=1)
         self._along = np.concatenate([[0.0], np.cumsum(lengths)])
         self._curvature = wrap_angle(steps[:, 2]) / np.maximum(lengths, 1e-6)
-        self._at = 0
+        self._at: int | None = None
         self._last = Twist2()
         swing = max(config.min_turning_radius_m, 0.3) * config.max_turn_accel_radps2
         top = config.max_speed_mps if direction > 0 else config.max_reverse_mps
@@ -73,8 +73,8 @@ class Steering:
 
     def _locate(self, state: np.ndarray) -> tuple[float, float, float]:
         """Metres along the piece, offset to its left and heading error, all seen in the direction of travel."""
-        near = slice(self._at, self._at + 20)  # a piece may cross itself: it is only searched on from where it was
-        self._at += int(np.square(self._path[near, :2] - state[:2]).sum(axis=1).argmin())
+        near = slice(self._at or 0, None if self._at is None else self._at + 20)  # on from there: it may cross itself
+        self._at = near.start + int(np.square(self._path[near, :2] - state[:2]).sum(axis=1).argmin())
         x, y, yaw = self._path[self._at]
         travel = yaw if self._direction > 0 else yaw + math.pi
         dx, dy = state[0] - x, state[1] - y

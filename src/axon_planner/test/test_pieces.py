@@ -13,9 +13,9 @@ from playground import Playground, corridor
 
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
-from axon_planner.pieces import directions_of, split
+from axon_planner.pieces import PieceFollower, directions_of, split
 from axon_planner.runtime import Navigator, NavStatus
-from axon_planner.tracker import within_radius
+from axon_planner.tracker import PathFollower, within_radius
 
 RADIUS_M = 0.6
 CAR = PlannerConfig(
@@ -107,6 +107,37 @@ def test_a_given_path_with_a_cusp_is_driven_as_its_poses_look(controller):
     track = np.array(world.track)
     assert np.linalg.norm(track[:, None, :2] - path[None, :, :2], axis=2).min(axis=1).max() < 0.08
     assert math.remainder(world.pose[2] - path[-1, 2], 2 * math.pi) == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_manoeuvre_goes_on_where_it_is_when_parameters_or_the_map_move():
+    walls = box(-2.0, -0.9, 3.0, 0.9)
+    world, driver, seen = Playground(CAR, [], walls, (0.0, 0.0, 0.0)), Navigator(CAR), []
+    driver.set_goal(np.array([1.0, 0.0, math.pi]))
+
+    def disturb(world):
+        assert_within_radius(world)
+        if driver.path is not None and round(world.time_s / 0.05) % 40 == 39:  # every two seconds
+            seen.append(driver.follower.piece.direction)
+            driver.reconfigure(replace(CAR, max_speed_mps=0.59 + 0.001 * len(seen)))
+
+    assert world.drive(driver, each=disturb).status is NavStatus.REACHED
+    assert {1, -1} <= set(seen) and driver.recoveries == 0
+    planned = driver.plan.path
+    follower = PieceFollower(CAR, PathFollower)
+    follower.set_path(planned, directions=driver.plan.directions)
+    last = follower._pieces[-1]
+    field = driver.costmap.field()
+    follower.step(last.path[len(last.path) // 2], Twist2(), field, 0.05)
+    assert follower.piece is last
+    follower.set_path(planned + np.array([0.02, 0.0, 0.0]), directions=driver.plan.directions)
+    assert follower.piece.path[-1] == pytest.approx(last.path[-1] + np.array([0.02, 0.0, 0.0]))
+
+
+def test_a_pose_given_twice_is_no_piece_of_its_own():
+    path = np.column_stack([np.repeat(np.linspace(0.0, 1.0, 11), 2), np.zeros(22), np.zeros(22)])
+    assert (directions_of(path) == 1).all()
+    turning = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 1.0], [1.0, 0.0, 2.0]])
+    assert directions_of(turning).tolist() == [1, 0, 0]
 
 
 def test_pieces_are_the_path_and_headings_that_say_nothing_are_driven_forward():
