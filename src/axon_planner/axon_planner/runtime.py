@@ -36,6 +36,7 @@ SWITCH_FACTOR = 0.85
 SAME_WAY_M = 0.35
 SAME_GOAL = 0.05  # metres, radians: a path that ends farther from the goal was made for where the goal was before
 LOST_PATH_M = 0.6
+STANDS = 0.05  # m/s, rad/s
 LOST_PIECE_M = 0.3  # a path that was planned to the centimetre is planned anew from farther off
 SKIP_M = 0.3
 BLOCKED_FOR_S = 0.8
@@ -150,10 +151,10 @@ class Navigator:
         goal = check_array("target", target, shape=(3,) if self._plans_itself else (None, 3)).reshape(-1, 3)[-1].copy()
         self._best_remaining_m += float(np.linalg.norm(goal[:2] - self.goal[:2]))  # a longer way is no lack of progress
         self.goal = goal
-        if self._plans_itself:
-            self._next_plan_t_s = -math.inf
-        else:
+        if not self._plans_itself:
             self._take(target)
+        elif self.path is None or not self.planner.plans_poses or self._ends_elsewhere(self.path):
+            self._next_plan_t_s = -math.inf
 
     def cancel(self) -> None:
         """End the drive: the next steps brake to a stop."""
@@ -322,6 +323,8 @@ class Navigator:
             self._finish_recovery(t_s)
         field = self._field(pose)
         if self._plans_itself and self._plan_is_due(t_s, pose, field):
+            if self.planner.plans_poses and max(abs(velocity.vx_mps), abs(velocity.wz_radps)) > STANDS:
+                return self._brake(velocity, dt_s)  # such a search may take longer than a base may drive unwatched
             self._replan(t_s, pose, field)
         if self.goal is None or self.path is None:
             return self._brake(velocity, dt_s)
@@ -341,6 +344,11 @@ class Navigator:
         if t_s < self._next_plan_t_s - self.config.replan_period_s + 0.1:
             return False
         return self.planner.blocked_at(field, self._ahead(pose)) is not None
+
+    def _ends_elsewhere(self, path: np.ndarray) -> bool:
+        """Whether a path leads to where the goal was before a correction that matters."""
+        apart = path[-1] - self.goal
+        return bool(np.linalg.norm(apart[:2]) > SAME_GOAL or abs(wrap_angle(apart[2])) > SAME_GOAL)
 
     def _is_lost(self, pose: np.ndarray) -> bool:
         return float(np.linalg.norm(self.path[:, :2] - pose[:2], axis=1).min()) > LOST_PIECE_M
