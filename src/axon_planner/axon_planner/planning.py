@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from axon_planner.guide import Guide, guided_path
 from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
+from axon_planner.speeds import speeds_along
 
 __all__ = ["PathPlanner", "PlanResult", "path_length"]
 
@@ -27,7 +28,8 @@ ESCAPE_COST = 4.0
 class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
-    `refinement` says whether `path` is the refined one, or why it is not; None where nobody tried.
+    `speeds_mps` (N,): how fast `path` may be driven. `refinement` says whether `path` is the refined one, or why it is
+    not; None where nobody tried.
     """
 
     status: SearchStatus
@@ -38,6 +40,7 @@ class PlanResult:
     planning_s: float
     reason: str = ""
     refinement: Verdict | None = None
+    speeds_mps: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def found(self) -> bool:
@@ -89,10 +92,13 @@ class PathPlanner:
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
         path, verdict = self._smooth(corners, field, start, goal), None
-        if self.refiner is not None:
-            path, verdict = self.refiner.refine(self.config, field, raw, corners, path)
+        if self.refiner is None:
+            speeds = speeds_along(self.config, field, path)
+        else:
+            refined = self.refiner.refine(self.config, field, raw, corners, path)
+            path, speeds, verdict = refined.path, refined.speeds_mps, refined.verdict
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
-        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
+        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
 
     def _search(self, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
         timeout_s = self.config.search_timeout_s
