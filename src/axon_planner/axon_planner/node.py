@@ -24,7 +24,7 @@ from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
-from axon_planner.planning import PlanResult
+from axon_planner.planning import PLANNERS, PlanResult
 from axon_planner.refiner import Verdict
 from axon_planner.runtime import CONTROLLERS, Navigator, NavStatus, NavStep
 from axon_planner.search import SearchStatus
@@ -48,7 +48,8 @@ from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of
 
-PLANNER_IDS = ("", "GridBased", "astar")
+# Which planner an id of compute_path_to_pose means; None is the one of the parameter `planner`.
+PLANNER_IDS = {"": None, "GridBased": None, **{name: name for name in PLANNERS}}
 # Which controller an id of follow_path means; None is the one of the parameter `controller`.
 CONTROLLER_IDS = {"": None, "FollowPath": None, **{name: name for name in CONTROLLERS}}
 FEEDBACK_S = 0.2
@@ -168,7 +169,7 @@ class PlannerNode(SkillNode):
 
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
-        values = {"guided_searches": self._guide_text()}
+        values = {"planner": self.config.planner, "guided_searches": self._guide_text()}
         if refiner is None or not self.config.refine:
             return {"refined_paths": "off"} | values
         counts = refiner.counts
@@ -233,12 +234,16 @@ class PlannerNode(SkillNode):
         if request.planner_id not in PLANNER_IDS:
             text = f"planner_id '{request.planner_id}': expected one of {_listed(PLANNER_IDS)}"
             return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
+        planner = PLANNER_IDS[request.planner_id] or self.config.planner
+        if self.config.misfit_of(planner):
+            text = f"planner_id '{request.planner_id}': {self.config.misfit_of(planner)}"
+            return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
         try:
             goal = self._pose_target(request.goal).poses
             start = self._pose_target(request.start).poses if request.use_start else self._base_pose()
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
-        plan = self._navigator.plan_path(start, goal)
+        plan = self._navigator.plan_path(start, goal, planner)
         result.planning_time = duration_of(plan.planning_s)
         if not plan.found:
             return result, Outcome("abort", _plan_code(plan), plan.reason)

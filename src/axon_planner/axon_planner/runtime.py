@@ -187,13 +187,16 @@ class Navigator:
             self.guide = Guide.load(config.guide_model)
         return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
 
-    def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
-        """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
+    def plan_path(self, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
+        """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive.
+
+        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base.
+        """
         static = self.costmap.static
         for name, pose in (("start", start), ("goal", goal)):
             if static is not None and not _within(static, pose):
                 return _outside(name, pose)
-        return self.planner.plan(self.costmap, start, goal)
+        return self.planner.plan(self.costmap, start, goal, planner)
 
     def set_map(self, grid: Grid | None) -> None:
         """Lay a map (in the frame of all poses) under the scans."""

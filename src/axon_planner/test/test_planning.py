@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from axon_core.grids import OCCUPIED, Grid
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap
-from axon_planner.planning import PathPlanner, path_length
+from axon_planner.outline import STEP_M, clearance_along
+from axon_planner.planning import PLANNERS, POSE_PLANNERS, PathPlanner, path_length
+from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
 from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut
 
@@ -123,6 +126,60 @@ def test_a_robot_too_near_to_a_wall_still_finds_its_way_out():
     start = np.array([0.0, -3.2 + 0.12, 0.0])
     result = PathPlanner(CONFIG).plan(costmap_of(data), start, GOAL)
     assert result.found and result.path[0, :2] == pytest.approx(start[:2])
+
+
+CAR = replace(CONFIG, min_turning_radius_m=0.6)
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_planner_meets_both_ends_and_keeps_clear(seed, planner):
+    config = CAR if planner == "hybrid" else CONFIG
+    costmap, made = costmap_of(random_map(seed, 15)), PathPlanner(config)
+    result = made.plan(costmap, START, GOAL, planner)
+    assert result.found, result.reason
+    assert result.path[0] == pytest.approx(START)
+    assert result.path[-1, :2] == pytest.approx(GOAL[:2])
+    assert math.remainder(result.path[-1, 2] - GOAL[2], 2 * math.pi) == pytest.approx(0.0, abs=1e-6)
+    assert made.cost_along(costmap.field(), result.path) < math.inf
+    if planner in POSE_PLANNERS:
+        assert len(result.directions) == len(result.path) - 1
+        half_a_cell = 0.5 * CONFIG.resolution_m
+        assert clearance_along(config, costmap.field(), result.path) >= half_a_cell - STEP_M
+    else:
+        assert result.directions is None
+
+
+def test_a_weighted_plan_costs_at_most_its_weight_and_theta_no_more_than_the_cells():
+    for seed in range(4):
+        costmap = costmap_of(random_map(seed))
+        exact = PathPlanner(CONFIG).plan(costmap, START, GOAL)
+        weighted = PathPlanner(replace(CONFIG, search_weight=2.0)).plan(costmap, START, GOAL, "weighted")
+        assert exact.cost - 1e-6 <= weighted.cost <= 2.0 * exact.cost + 1e-6
+        assert weighted.expanded < exact.expanded
+        assert PathPlanner(CONFIG).plan(costmap, START, GOAL, "theta").cost <= exact.cost + 1e-6
+
+
+def test_what_no_path_may_move_is_not_refined():
+    def refuse(*_):
+        raise AssertionError("a path of poses was given to the refiner")
+
+    refiner = Refiner(refuse)
+    result = PathPlanner(CAR, refiner).plan(costmap_of(random_map(1, 15)), START, GOAL, "hybrid")
+    assert result.found and result.refinement is None and sum(refiner.counts.values()) == 0
+
+
+def test_a_planner_that_does_not_exist_or_does_not_fit_the_base_is_an_error():
+    costmap = costmap_of(random_map(0))
+    for config, planner, text in (
+        (CONFIG, "smac", "smac"),
+        (CONFIG, "hybrid", "min_turning_radius_m above 0"),
+        (CAR, "footprint", "min_turning_radius_m = 0"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            PathPlanner(config).plan(costmap, START, GOAL, planner)
+    with pytest.raises(ValueError, match="planner = 'hybrid'"):
+        replace(CONFIG, planner="hybrid")
 
 
 def test_start_at_the_goal():
