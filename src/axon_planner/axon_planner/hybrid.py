@@ -16,6 +16,7 @@ YAWS = 72
 BIN_M = 0.10
 # Trades time for cost: 1.0 takes 6 to 20 times as long between boxes and rooms, 1.3 costs 2 to 8 % more.
 GREED = 1.3
+RESERVE = 1.1  # arcs are planned so much wider than the tightest, or who follows could correct to one side only
 MAX_EXPANDED = 300_000
 
 
@@ -29,10 +30,10 @@ def plan_hybrid(
 ) -> PoseResult:
     """Path from pose `start` to pose `goal`, (3,) each, that a base of `config.min_turning_radius_m` can drive.
 
-    Both ends are met exactly; every arc has that radius, the rest are lines; the footprint keeps its margin all along.
-    An ordinary "no" is a typed status with its reason; a radius of 0 raises ValueError.
+    Both ends are met exactly; every arc has RESERVE times that radius, the rest are lines; the footprint keeps its
+    margin all along. An ordinary "no" is a typed status with its reason; a radius of 0 raises ValueError.
     """
-    radius = config.min_turning_radius_m
+    radius = RESERVE * config.min_turning_radius_m
     if not radius > 0.0:
         raise ValueError(
             "min_turning_radius_m = 0.0: expected more than 0; a base that turns on the spot needs no arcs"

@@ -6,8 +6,9 @@ Semi-structured Environments", IJRR 29, 2010, for two kinds of bases, told apart
 none turns on the spot (`turning.py`), the other drives arcs (`hybrid.py`). A path costs, in metres of the open floor,
 with k the price of a metre in equation (1) of pose_search.py, s the metres and t the radians of a step,
 
-    sum over steps of  |s| k (REVERSE if backward) + TURN_M |t| k on the spot
-        + CHANGE_M per change of direction on arcs + STEER_M per change of the arc + STOP_M per stop to turn         (1)
+    sum over steps of  |s| k (REVERSE if backward, and BLIND where the tail then comes over what nobody saw)
+        + TURN_M |t| k on the spot + STOP_M per stop to turn
+        + CHANGE_M per change of direction on arcs + STEER_M per change of the arc                                  (1)
 
 The order is f = g + greed h, and h the greater of the cost-to-go in the plane around obstacles, whatever the heading,
 and the length of the shortest curve to the goal without obstacles (Reeds and Shepp's, or Dubins' where reversing is
@@ -33,6 +34,7 @@ from axon_planner.pose_search import (
     SPACING_M,
     Body,
     PoseResult,
+    backs_blindly,
     cost_to_go,
     keeps_clear,
     look,
@@ -45,6 +47,7 @@ from axon_planner.reeds_shepp import PIECES, advance, arc_poses, relative, solve
 from axon_planner.search import SearchStatus, run_search
 
 REVERSE = 2.0
+BLIND = 5.0
 CHANGE_M = 0.6
 STEER_M = 0.05
 TURN_M = 0.3
@@ -345,14 +348,17 @@ def _change(moves, before, step):
 
 @njit(cache=True)
 def _drive(body, x, y, yaw, curvature, length, turn):
-    """Cost in metres of an arc or a turn on the spot; inf where the footprint has not its margin all along."""
+    """Cost in metres of an arc or a turn on the spot; inf where the footprint has not its margin all along.
+
+    Backward over what nobody has seen costs BLIND times as much: on the way the base will not see it either.
+    """
     way = abs(length) * (1.0 + body.swing * abs(curvature)) + body.swing * abs(turn)  # how far a corner comes
     metres = abs(length) * (REVERSE if length < 0.0 else 1.0) + TURN_M * abs(turn)
     mx, my, middle = advance(x, y, yaw, curvature, 0.5 * length)
     room = look(body, mx, my, middle + 0.5 * turn)
     if room < 0.0:
         return np.inf
-    if abs(length) < 0.5 and room > body.margin + 0.5 * way + body.resolution:  # no pose of it can touch anything
+    if 0.0 <= length < 0.5 and room > body.margin + 0.5 * way + body.resolution:  # no pose of it can touch anything
         return metres * price_at(body, mx, my)
     count = max(1, int(np.ceil(way / body.gap)))
     total = 0.0
@@ -360,7 +366,8 @@ def _drive(body, x, y, yaw, curvature, length, turn):
         px, py, pyaw = advance(x, y, yaw, curvature, length * i / count)
         if look(body, px, py, pyaw + turn * i / count) < 0.0:
             return np.inf
-        total += price_at(body, px, py)
+        blind = BLIND if length < 0.0 and backs_blindly(body, px, py, pyaw) else 1.0
+        total += blind * price_at(body, px, py)
     return metres * total / count
 
 

@@ -66,6 +66,7 @@ class Body(NamedTuple):
     """The base over a field at one moment, for compiled searches; lengths in metres."""
 
     distance: np.ndarray
+    unknown: np.ndarray
     price: np.ndarray
     origin: np.ndarray
     resolution: float
@@ -93,7 +94,7 @@ def make_body(config: PlannerConfig, field: Field, start: np.ndarray) -> Body:
     half = np.array([0.5 * config.footprint_length_m, 0.5 * config.footprint_width_m])
     origin = np.asarray(field.origin_m, dtype=np.float64)
     return Body(
-        field.distance_m, price_of(config, field), origin, float(field.resolution_m), half,
+        field.distance_m, field.unknown, price_of(config, field), origin, float(field.resolution_m), half,
         float(config.footprint_center_x_m), discs.centers_m, discs.radius_m, config.footprint.circumscribed_radius_m,
         margin, 2.0 * kept, start[:2].copy(), min(margin, room - TOUCH_M),
     )  # fmt: skip
@@ -174,6 +175,20 @@ def look(body, x, y, yaw):
 def is_free(body, x, y, yaw):
     """Whether the base may stand at a pose."""
     return look(body, x, y, yaw) >= 0.0
+
+
+@njit(cache=True)
+def backs_blindly(body, x, y, yaw):
+    """Whether the tail lies over what nobody has seen: scanners look ahead, so that backward nobody would see it."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    back = body.center_x - body.half[0]
+    for side in (-body.half[1], 0.0, body.half[1]):
+        col = int(np.floor((x + back * cos - side * sin - body.origin[0]) / body.resolution))
+        row = int(np.floor((y + back * sin + side * cos - body.origin[1]) / body.resolution))
+        inside = 0 <= row < body.unknown.shape[0] and 0 <= col < body.unknown.shape[1]
+        if not inside or body.unknown[row, col]:
+            return True
+    return False
 
 
 @njit(cache=True)
