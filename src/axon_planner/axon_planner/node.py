@@ -138,6 +138,7 @@ class PlannerNode(SkillNode):
         self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
         self._plan_output = self.output(Path, "plan", RESULT)
         self._raw_output = self.output(Path, "plan_raw", RESULT)
+        self._guide_output = self.output(OccupancyGrid, "guide_cost", LATCHED)
         self._speeds_output = self.output(Marker, "plan_speeds", RESULT)
         self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
         self.input(LaserScan, "scan", self._scans.take, SENSOR)
@@ -377,6 +378,10 @@ class PlannerNode(SkillNode):
     def _publish_costmap(self) -> None:
         if self._costmap_output.watched:
             self._costmap_output.publish(grid_to_msg(self._navigator.costmap.to_grid(), self._header()))
+        if self._guide_output.watched:
+            guided = self._navigator.planner.guide_grid()
+            if guided is not None:
+                self._guide_output.publish(grid_to_msg(guided, self._header()))
 
     def _header(self) -> Any:
         return header(self.now_s(), self.config.global_frame)

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axon_core.grids import Grid
 from axon_planner.any_angle import find_any_angle_path
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
-from axon_planner.guide import Guide, guided_path
+from axon_planner.guide import Ahead, Guide, guided_path
 from axon_planner.hybrid import plan_hybrid
 from axon_planner.outline import STEP_M, clearances
 from axon_planner.pose_search import PoseResult, price_of
@@ -74,6 +75,7 @@ class PathPlanner:
 
     def __init__(self, config: PlannerConfig, refiner: Refiner | None = None, guide: Guide | None = None):
         self.config, self.refiner, self.guide = config, refiner, guide
+        self._guided: tuple[Ahead, np.ndarray, Field] | None = None
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -135,7 +137,7 @@ class PathPlanner:
                 return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
             self._open_way_out(field, cost, start_cell)
             blocked = ~np.isfinite(cost)
-        found = self._search(planner, blocked, start_cell, goal_cell, _finite(cost))
+        found = self._search(planner, field, blocked, start_cell, goal_cell, _finite(cost))
         if not found.found:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
@@ -150,7 +152,7 @@ class PathPlanner:
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
 
-    def _search(self, planner: str, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
+    def _search(self, planner: str, field: Field, blocked: np.ndarray, start: tuple, goal: tuple, cost) -> SearchResult:
         timeout_s = self.config.search_timeout_s
         if planner == "theta":
             return find_any_angle_path(blocked, start, goal, cost, timeout_s)
@@ -159,7 +161,22 @@ class PathPlanner:
         if self.guide is None or not _inside(blocked, goal):
             return find_path(blocked, start, goal, cost, timeout_s)
         ahead = self.guide.read(blocked).towards(goal)
+        self._guided = ahead, blocked, field
         return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
+
+    def guide_grid(self) -> Grid | None:
+        """What the guide held for the cost from each cell to the goal, in the last search that it ordered.
+
+        Percent of the largest (0 at the goal), -1 where the base does not fit; None where it has ordered none.
+        """
+        if self._guided is None:
+            return None
+        ahead, blocked, field = self._guided
+        cost = ahead.cost_to_go(blocked.shape)
+        known = np.isfinite(cost) & ~blocked
+        share = np.where(known, cost, 0.0) / max(float(cost[known].max(initial=0.0)), 1e-6)
+        percent = np.where(known, np.rint(100.0 * share), -1.0).astype(np.int8)
+        return Grid(percent, field.resolution_m, field.origin_m.copy())
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
         """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""

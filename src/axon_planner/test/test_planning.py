@@ -12,6 +12,7 @@ import pytest
 from axon_core.grids import OCCUPIED, Grid
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap
+from axon_planner.guide import Guide
 from axon_planner.outline import STEP_M, clearance_along
 from axon_planner.planning import PLANNERS, POSE_PLANNERS, PathPlanner, path_length
 from axon_planner.refiner import Refiner
@@ -185,3 +186,16 @@ def test_a_planner_that_does_not_exist_or_does_not_fit_the_base_is_an_error():
 def test_start_at_the_goal():
     result = PathPlanner(CONFIG).plan(costmap_of(random_map(0)), START, START)
     assert result.found and path_length(result.path) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_the_guide_held_for_the_cost_to_the_goal_can_be_shown():
+    costmap = costmap_of(random_map(1))
+    planner = PathPlanner(CONFIG, guide=Guide.load("guide"))
+    assert planner.guide_grid() is None, "before any search"
+    plan = planner.plan(costmap, START, GOAL)
+    grid = planner.guide_grid()
+    assert set(np.unique(grid.data)) <= set(range(-1, 101)) and grid.data.max() == 100
+    along = grid.data[tuple(grid.cells_of(plan.raw[:: len(plan.raw) // 8]).T)]
+    assert (np.diff(along.astype(int)) < 0).all() and grid.data[tuple(grid.cells_of(GOAL[None, :2])[0])] <= 2
+    held = PathPlanner(CONFIG).cost_of(costmap.field(START, GOAL))
+    assert (grid.data[~np.isfinite(held)] == -1).mean() > 0.99
