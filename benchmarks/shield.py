@@ -19,8 +19,9 @@ from numba import njit
 
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
-from axon_safety.collision import box_distances, ramp_all
+from axon_safety.collision import ramp_all
 from axon_safety.config import SafetyConfig
+from axon_safety.outline import outline_distances
 from axon_safety.runtime import Shield
 from axon_sim.planar import cast_rays
 
@@ -87,7 +88,7 @@ def drive(peer: str, episode: int, args: argparse.Namespace, obstacles: bool = T
         told = _told(peer, shield, step * PERIOD_S, wanted, state, scan)
         times.append(1e3 * (time.perf_counter() - start))
         changes.append(np.linalg.norm(np.subtract(told, wanted)))
-        end, driven = _advance(state, queue, np.array(told), limits, circles, velocities, shield._box)
+        end, driven = _advance(state, queue, np.array(told), limits, circles, velocities, np.array([0.21, 0.165, 0.0]))
         distance += driven
         if end != FREE:
             break
@@ -127,8 +128,7 @@ def _told(peer: str, shield: Shield, t_s: float, wanted: Twist2, state: np.ndarr
     if peer == "unshielded":
         return wanted
     if peer == "stop_zone":
-        grown = shield._box + np.array([0.3, 0.3, 0.0])
-        return Twist2() if (box_distances(scan.points(), grown) < 0.0).any() else wanted
+        return Twist2() if (outline_distances(scan.points(), shield._outline.corners) < 0.3).any() else wanted
     return shield.step(t_s, wanted, Twist2(*state[3:]), scan, 0.0, 0.0, state[:3].copy()).command
 
 
