@@ -108,7 +108,7 @@ def rooms_left(scene, target, which, look_m):
 
 @njit(cache=True)
 def _rolled_out(scene, target, which, look_m, stop_early):
-    """Least distance minus room (K,) on the way to a stand, and whether one is negative, of which the first may end it."""
+    """Least distance minus room (K,) on the way to a stand, and whether one is negative; the first may end it."""
     margin, slow = _least_margin(scene), _leaves_slowly(scene, target)
     velocity = (scene.now[0], scene.now[1], scene.now[2])
     pose, t = (0.0, 0.0, 0.0), 0.0

@@ -96,12 +96,7 @@ def next_command(scene, wanted, dt):
 @njit(cache=True)
 def _passes(scene, likely, command, bounds):
     """Whether a command is allowed and admissible; the points likely to forbid it are asked first, which is quicker."""
-    if not allowed(command, bounds):
-        return False
-    for which in (likely, np.arange(scene.points.shape[0])):
-        if hits_any(scene, command, which):
-            return False
-    return True
+    return allowed(command, bounds) and not hits_any(scene, command, likely) and stays_clear(scene, command)
 
 
 @njit(cache=True)

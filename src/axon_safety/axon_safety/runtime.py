@@ -49,6 +49,11 @@ class Situation(NamedTuple):
     dt_s: float
     step: ShieldStep
 
+    @property
+    def possible(self) -> Twist2:
+        """What the accelerations leave of the wanted command."""
+        return Twist2(*next_command(self.scene, np.array(self.target, dtype=np.float64), self.dt_s))
+
 
 class Shield:
     """Every step: choose who drives, keep the limits, and never take a command from which the base could not stop.
@@ -65,12 +70,12 @@ class Shield:
     def reset(self) -> None:
         """Forget what was seen and said, as after a jump in time or place."""
         config = self.config
-        self._outline = outline_of(config.outline)
+        self.outline = outline_of(config.outline)
         self._obstacles = LocalObstacles(
             self._reach_m(), config.memory_radius_m, config.memory_s, config.unseen_radius_m
         )
         self._last: Twist2 | None = None
-        self._situation: Situation | None = None
+        self.situation: Situation | None = None
         self._last_s = math.nan
         self._scan: Scan | None = None
         self._scan_s = -math.inf
@@ -79,7 +84,7 @@ class Shield:
         """Take new parameters; what was seen and the speed of the moment stay."""
         self.config = config
         self.arbiter.timeout_s = config.source_timeout_s
-        self._outline = outline_of(config.outline)
+        self.outline = outline_of(config.outline)
         self._obstacles.configure(self._reach_m(), config.memory_radius_m, config.memory_s)
 
     def submit(self, source: str, t_s: float, command: Twist2) -> None:
@@ -114,22 +119,20 @@ class Shield:
         now = self._present(moving)
         target = Twist2() if fault else self._within_speeds(wanted)
         scene = self._scene(points, distances, now, dt_s, max(0.0, t_s - self._scan_s))
-        choice, obstructed = nearest_admissible(scene, np.array(target, dtype=np.float64), dt_s, self._spread())
-        chosen = Twist2(*choice)
+        chosen, obstructed = self._choose(scene, target, dt_s)
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
         self._last, self._last_s = chosen, t_s
         clearance = float(distances.min()) if len(distances) else math.inf
         step = ShieldStep(chosen, limited_by, source, clearance)
-        self._situation = Situation(scene, target, dt_s, step)
+        self.situation = Situation(scene, target, dt_s, step)
         return step
 
     def picture(self) -> ShieldPicture | None:
         """The last step, to be drawn; None before the first."""
-        if self._situation is None:
+        if self.situation is None:
             return None
-        scene, target, dt_s, step = self._situation
-        wanted = Twist2(*next_command(scene, np.array(target, dtype=np.float64), dt_s))
-        return picture_of(scene, wanted, step.command, step.limited_by, step.clearance_m)
+        scene, _, _, step = self.situation
+        return picture_of(scene, self.situation.possible, step.command, step.limited_by, step.clearance_m)
 
     def _reach_m(self) -> float:
         """How far the base could get from where it is, at full speed, before it stands; and a little."""
@@ -199,7 +202,7 @@ class Shield:
     def _near_points(self) -> tuple[FloatArray, FloatArray]:
         """Points (N, 2) in the base frame that are not the robot itself, and their distances (N,) from its outline."""
         points = self._obstacles.points()
-        distances = outline_distances(points, self._outline.corners)
+        distances = outline_distances(points, self.outline.corners)
         obstacle = distances > -self.config.self_hit_depth_m
         return np.ascontiguousarray(points[obstacle]), distances[obstacle]
 
@@ -208,7 +211,7 @@ class Shield:
         return Scene(
             points,
             distances,
-            self._outline,
+            self.outline,
             np.array(now, dtype=np.float64),
             np.array(self._last, dtype=np.float64),
             np.array([config.latency_s, max(dt_s, 1.0 / config.rate_hz)]),
@@ -220,6 +223,11 @@ class Shield:
     def _spread(self) -> FloatArray:
         """Square of the change on each axis that counts as 1 (m/s)^2; none where the base has no such axis."""
         return np.array([1.0, 1.0 if self.config.holonomic else 0.0, self.config.turn_weight_m**-2])
+
+    def _choose(self, scene: Scene, target: Twist2, dt_s: float) -> tuple[Twist2, bool]:
+        """The command for the base, and whether an obstacle keeps it from the target."""
+        chosen, obstructed = nearest_admissible(scene, np.array(target, dtype=np.float64), dt_s, self._spread())
+        return Twist2(*chosen), obstructed
 
     def _limit_name(self, wanted: Twist2, target: Twist2, chosen: Twist2) -> str:
         if _differ(chosen, target):
