@@ -164,9 +164,9 @@ def markers_of(picture: ShieldPicture, head: Any) -> MarkerArray:
         Marker(header=head, action=Marker.DELETEALL),
         _marker(head, "footprint", Marker.LINE_STRIP, _closed(picture.footprint_m), color, 0.03),
         _marker(head, "wanted", Marker.LINE_STRIP, picture.wanted_track[:, :2], _WANTED, 0.02),
-        _marker(head, "wanted stop", Marker.LINE_STRIP, _closed(picture.wanted_stop_m), _WANTED, 0.01),
+        _marker(head, "wanted_stop", Marker.LINE_STRIP, _closed(picture.wanted_stop_m), _WANTED, 0.01),
         _marker(head, "chosen", Marker.LINE_STRIP, picture.chosen_track[:, :2], color, 0.02),
-        _marker(head, "chosen stop", Marker.LINE_STRIP, _closed(picture.chosen_stop_m), color, 0.01),
+        _marker(head, "chosen_stop", Marker.LINE_STRIP, _closed(picture.chosen_stop_m), color, 0.01),
     ]
     if len(picture.limiting_m):
         markers.append(_marker(head, "limiting", Marker.POINTS, picture.limiting_m, _FAULT, 0.05))

@@ -210,7 +210,7 @@ def test_markers_show_what_limits_and_none_are_made_for_nobody(robot, monkeypatc
     until(robot, lambda: robot.now_s - began_s > 2.0)
     assert (len(shown) - count) / (robot.now_s - began_s) < 12.0  # slower than the commands
     markers = {marker.ns: marker for marker in shown[-1].markers}
-    assert list(markers) == ["", "footprint", "wanted", "wanted stop", "chosen", "chosen stop", "limiting", "reason"]
+    assert list(markers) == ["", "footprint", "wanted", "wanted_stop", "chosen", "chosen_stop", "limiting", "reason"]
     assert markers[""].action == Marker.DELETEALL
     assert {marker.header.frame_id for marker in shown[-1].markers} == {"base_link"}
     assert len(markers["footprint"].points) == 5 and len(markers["limiting"].points) > 0

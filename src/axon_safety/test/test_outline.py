@@ -148,6 +148,6 @@ def test_a_malformed_footprint_is_refused_with_what_is_wrong(footprint, fault):
 
 
 def test_a_rim_within_the_footprint_is_refused_instead_of_being_taken_for_the_robot():
-    with pytest.raises(ValueError, match="unseen_radius_m = 0.4: expected 0, or more than the 0.91 m"):
+    with pytest.raises(ValueError, match=r"unseen_radius_m = 0\.4: expected 0, or more than the 0\.91 m"):
         SafetyConfig(footprint=LONG)
     assert SafetyConfig(footprint=LONG, unseen_radius_m=1.0).outline.circumscribed_radius_m < 1.0
