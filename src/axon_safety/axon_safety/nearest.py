@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admissible command nearest to the wanted one.
 
-A command u = (vx, vy, wz) is admissible where its barrier h(u) is not negative (`collision.least_room`). Near a command
-u_k the barrier of the point that limits it is a half-plane, h(u_k) + grad h (u - u_k) >= 0; the wanted command is
-projected on the half-planes found so far and on what the base can reach, the projection is checked by the roll-out, and
-where it is not admissible, it gives the next half-plane. That is the quadratic program of Ames et al., "Control barrier
-functions: theory and applications" (2019), eq. 14, solved again as its linearisation improves (sequential quadratic
-programming). What comes out is refined by a small search. Every command that is returned has passed `stays_clear`,
-but for the braking that is left when none has.
+A command u = (vx, vy, wz) is admissible where the barrier of no point is negative (`collision.rooms_left`). Near a
+command u_k the barrier of a point is a half-plane, h(u_k) + grad h (u - u_k) >= 0; the wanted command is projected on
+the half-planes of the points that limit it and on what the base can reach: the CBF-QP of Ames et al., "Control barrier
+functions: theory and applications" (2019), linearised anew about what comes out (sequential quadratic programming), and
+followed by a small search. Every command that is returned has passed the roll-out, but for the braking that is left
+when none has. All equations: docs/shield.md.
 """
 
 from __future__ import annotations

@@ -100,6 +100,31 @@ def test_a_projection_on_one_half_plane_is_the_closed_form():
     np.testing.assert_allclose(u, wanted + 1.4 * row[0], atol=1e-9)
 
 
+# --- what is admissible
+
+
+@pytest.mark.parametrize("obstacle_speed_mps", [0.0, 0.3])
+@pytest.mark.parametrize("distance_m", [0.1, 0.3, 0.7, 1.2])
+def test_straight_ahead_the_barrier_is_reaction_and_braking_distance(distance_m, obstacle_speed_mps):
+    """v tau + v^2 / 2a <= d - margin - v_obs (tau + v / a), which for a still obstacle is v <= alpha(d - margin)."""
+    wall = [[0.21 + distance_m, y] for y in np.linspace(-0.1, 0.1, 21)]
+    late_s = 0.05  # a step of the roll-out, by which it may take the stand for later
+    for factor, seen_m, admissible in (
+        (0.98, distance_m - late_s * obstacle_speed_mps, True),
+        (1.02, distance_m, False),
+    ):
+        velocity = np.array([factor * fastest_toward(seen_m, obstacle_speed_mps), 0.0, 0.0])
+        scene = scene_of(wall, velocity, obstacle_speed_mps=obstacle_speed_mps)
+        assert stays_clear(scene, tuple(velocity)) == admissible
+
+
+def fastest_toward(distance_m, obstacle_speed_mps, decel=2.5, margin_m=0.025):
+    """The v at which the inequality is an equation."""
+    tau_s = 0.08 + DT_S
+    slope, room_m = tau_s + obstacle_speed_mps / decel, distance_m - margin_m - obstacle_speed_mps * tau_s
+    return decel * (np.sqrt(slope**2 + 2.0 * room_m / decel) - slope)
+
+
 # --- choice
 
 
