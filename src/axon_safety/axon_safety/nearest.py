@@ -19,12 +19,12 @@ from numba import njit
 from axon_safety.collision import AWAY, CREEP_MPS, Scene, brake, hits_any, ramp, ramp_all, rooms_left, stays_clear
 from axon_safety.outline import outline_distance
 
-_PLANES = 6
-_PROJECTIONS = 2
-_LOOK_M = 0.3
+_PLANES = 6  # half-planes of as many points
+_PROJECTIONS = 2  # after the first
+_LOOK_M = 0.3  # points with more room than this limit nothing in the next period
 _APART_M = 0.15
-_AIM_M = 5e-4
-_PROBE = 0.02
+_AIM_M = 5e-4  # room left by a projection, so that it does not fail by a rounding
+_PROBE = 0.02  # m/s and rad/s, of the differences
 _STEPS = 40
 _SETTLED = 1e-7
 _SLACK = 1e-9
@@ -69,7 +69,8 @@ def _search(scene, wanted, start, dt, spread):
     for _ in range(_PROJECTIONS):
         before = best
         for end in (_projected(scene, wanted, best, bounds, spread), start):
-            best = _toward(scene, likely, best, end, bounds)
+            if change(end, wanted, spread) < change(best, wanted, spread):
+                best = _toward(scene, likely, best, end, bounds)
         if change(best, before, spread) < _SETTLED:
             break
     return _refined(scene, likely, wanted, best, bounds, spread)
