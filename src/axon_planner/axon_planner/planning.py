@@ -98,7 +98,7 @@ class PathPlanner:
         timeout_s = self.config.search_timeout_s
         if self.guide is None or not _inside(blocked, goal):
             return find_path(blocked, start, goal, cost, timeout_s)
-        ahead = self.guide.read(blocked).towards(goal)
+        ahead = self.guide.read(blocked, cost=cost).towards(goal, start)
         return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
