@@ -279,38 +279,48 @@ def tap_cost(graph, row, col, edge):
 
 @njit(cache=True)
 def _seed(graph, sweep, row, col):
+    """Let the taps of the goal's cell wait."""
     node = node_at(graph, row, col)
     if node < 0:
         return
-    _reach(graph, sweep, node, tap_cost(graph, row, col, OWN_TAP), -1, OWN_TAP)
+    _reach(graph, sweep, node, tap_cost(graph, row, col, OWN_TAP), OWN_TAP)
     for edge in range(graph.begin[node], graph.begin[node + 1]):
-        _reach(graph, sweep, graph.to[edge], tap_cost(graph, row, col, edge), -1, edge)
+        _reach(graph, sweep, graph.to[edge], tap_cost(graph, row, col, edge), edge)
 
 
 @njit(cache=True)
-def _reach(graph, sweep, node, cost, before, edge):
+def _reach(graph, sweep, node, cost, edge):
     if cost < sweep.cost[node]:
-        sweep.cost[node], sweep.before[node], sweep.edge[node] = cost, before, edge
-        key = cost + _drawn(graph, sweep, node)
+        sweep.cost[node], sweep.edge[node] = cost, edge
+        key = cost + _drawn(graph.block[node], graph.answer.shape[1], graph.aslant, sweep.pull)
         sweep.counts[0] = put(sweep.keys, sweep.waiting, sweep.slot, sweep.counts[0], node, key)
 
 
 @njit(cache=True)
-def _drawn(graph, sweep, node):
-    """What is expected to remain from a node to where the sweep is drawn to."""
-    wide = graph.answer.shape[1]
-    dy, dx = abs(graph.block[node] // wide - sweep.pull[0]), abs(graph.block[node] % wide - sweep.pull[1])
-    return 4.0 * sweep.pull[2] * (max(dx, dy) + graph.aslant * min(dx, dy))
+def _drawn(block, wide, aslant, pull):
+    """What is expected to remain from a block to where the sweep is drawn to."""
+    dy, dx = abs(block // wide - pull[0]), abs(block % wide - pull[1])
+    return 4.0 * pull[2] * (max(dx, dy) + aslant * min(dx, dy))
 
 
 @njit(cache=True)
-def _settle_one(graph, sweep):
-    node, sweep.counts[0] = pop(sweep.keys, sweep.waiting, sweep.slot, sweep.counts[0])
-    sweep.order[sweep.counts[1]] = node
-    sweep.counts[1] += 1
-    for edge in range(graph.begin[node], graph.begin[node + 1]):
-        if sweep.slot[graph.to[edge]] != -2:
-            _reach(graph, sweep, graph.to[edge], sweep.cost[node] + graph.cost[edge], node, edge)
+def _settle(graph, sweep, node, beyond):
+    """Sweep on until a node is settled and all that waits has a key of at least its cost and `beyond`."""
+    begin, to, length, block, aslant = graph.begin, graph.to, graph.cost, graph.block, graph.aslant
+    cost, before, by, slot, pull = sweep.cost, sweep.before, sweep.edge, sweep.slot, sweep.pull
+    keys, waiting, wide = sweep.keys, sweep.waiting, graph.answer.shape[1]
+    size, settled = sweep.counts
+    while size > 0 and keys[0] < cost[node] + beyond:
+        here, size = pop(keys, waiting, slot, size)
+        sweep.order[settled] = here
+        settled += 1
+        for edge in range(begin[here], begin[here + 1]):
+            near = to[edge]
+            reached = cost[here] + length[edge]
+            if reached < cost[near] and slot[near] != -2:
+                cost[near], before[near], by[near] = reached, here, edge
+                size = put(keys, waiting, slot, size, near, reached + _drawn(block[near], wide, aslant, pull))
+    sweep.counts[0], sweep.counts[1] = size, settled
 
 
 @njit(cache=True)
@@ -323,16 +333,19 @@ def read_off(graph, sweep, row, col):
     if node < 0:
         return np.float32(np.inf), NO_TAP
     tap = tap_cost(graph, row, col, OWN_TAP)
-    beyond = tap + _drawn(graph, sweep, node)
-    while sweep.counts[0] > 0 and sweep.keys[0] < sweep.cost[node] + beyond:
-        _settle_one(graph, sweep)
-    best, taken = sweep.cost[node] + tap, OWN_TAP
+    beyond = tap + _drawn(graph.block[node], graph.answer.shape[1], graph.aslant, sweep.pull)
+    if sweep.counts[0] > 0 and sweep.keys[0] < sweep.cost[node] + beyond:
+        _settle(graph, sweep, node, beyond)
+    cost, to, way = sweep.cost, graph.to, graph.way
+    best, taken = cost[node] + tap, OWN_TAP
     if best == np.inf:
         return best, NO_TAP
+    sub, values = row % 4 * 4 + col % 4, graph.answer[row // 4, col // 4]
     for edge in range(graph.begin[node], graph.begin[node + 1]):
-        cost = sweep.cost[graph.to[edge]] + tap_cost(graph, row, col, edge)
-        if cost < best:
-            best, taken = cost, edge
+        k = way[edge]
+        through = cost[to[edge]] + graph.lengths[k, sub] * values[AROUND + k] * values[EACH + sub]
+        if through < best:
+            best, taken = through, edge
     return best, taken
 
 
