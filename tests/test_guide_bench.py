@@ -86,3 +86,24 @@ def test_a_folder_without_data_is_refused(bench, tmp_path):
 
 def test_seeds_of_training_and_validation_do_not_meet():
     assert recipe.VALIDATION_SEEDS < recipe.TRAINING_SEEDS
+
+
+def test_a_small_set_is_measured_within_the_bound_and_at_its_published_lengths(tmp_path):
+    rng = np.random.default_rng(12)
+    blocked = make_map(rng, 70, 90)
+    cells = np.argwhere(largest_region(blocked, False))
+    lines = ["".join("@" if cell else "." for cell in row) for row in blocked]
+    (tmp_path / "a.map").write_text("\n".join(["type octile", "height 70", "width 90", "map", *lines]) + "\n")
+    rows = []
+    for row, col, r, c in cells[rng.integers(0, len(cells), (12, 2))].reshape(12, 4).tolist():
+        length = guided_path(blocked, (row, col), (r, c), bound=1.0).cost
+        rows.append((length, f"0\ta.map\t90\t70\t{col}\t{row}\t{c}\t{r}\t{length:.8f}\n"))
+    (tmp_path / "a.map.scen").write_text("version 1\n" + "".join(line for _, line in sorted(rows)))
+    arguments = ["--data", str(tmp_path), "--problems", "5"]
+    numbers = guide_movingai.main(make_parser("guide-movingai", guide_movingai).parse_args(arguments))
+    assert numbers["bound_violations"] == 0 and numbers["problems"] == 5 and numbers["maps"] == 1
+    assert 1.0 <= numbers["cost_ratio"] <= numbers["cost_ratio_max"] <= numbers["bound"]
+    assert numbers["expansion_ratio"] < numbers["expansion_ratio_lattice_counted"]
+    (tmp_path / "a.map.scen").write_text("version 1\n" + rows[0][1].replace(rows[0][1].split("\t")[-1], "0.5\n"))
+    with pytest.raises(ValueError, match="the scenario says"):
+        guide_movingai.main(make_parser("guide-movingai", guide_movingai).parse_args(arguments))

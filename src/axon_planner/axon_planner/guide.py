@@ -7,7 +7,7 @@ from a cell to its own node and the nodes around it (taps), from the network. A 
 
     c(s, g) = min_kl  tap_k(s) + D(node_k(s), node_l(g)) + tap_l(g)                                              (1)
 
-with D the cheapest chain of edges, swept from a goal (Dijkstra) as far as a search asks. A* orders its cells by
+with D the cheapest chain of edges, swept from a goal as far as a search asks. A* orders its cells by
 
     f(n) = g(n) + min(w h(n), max(h(n), e c(n, goal)))                                                            (2)
 
@@ -79,7 +79,7 @@ class Moves(Enum):
 
 @dataclass(frozen=True)
 class Ahead:
-    """What remains to `goal` by equation (1): a sweep of the lattice that goes on as far as it is asked."""
+    """What remains to `goal` by equation (1): a sweep that goes on as far as it is asked, by one search at a time."""
 
     goal: tuple[int, int]
     graph: Graph
@@ -252,8 +252,9 @@ class _Search:
         self.keys[0], self.cells[0], self.slot[self.start], self.cost[self.start] = 0.0, self.start, 0, 0.0
         self.counts = np.array([1, 0, 0])  # open, set aside, expanded
         self.rules = (self.width, self.goal, moves.diagonal, moves.cuts_corners, float(bound))
+        greed = np.inf if ahead is None else float(greed)
         ahead = _nothing_ahead() if ahead is None else ahead
-        self.order = (ahead.graph, ahead.sweep, ahead.zoom, float(greed) if ahead.graph.to.size else np.inf)
+        self.order = (ahead.graph, ahead.sweep, ahead.zoom, greed)
 
     @property
     def expanded(self) -> int:
