@@ -9,15 +9,15 @@ from a cell to its own node and the nodes around it (taps), from the network. A 
 
 with D the cheapest chain of edges, swept from a goal as far as a search asks. A* orders its cells by
 
-    f(n) = g(n) + min(w h(n), max(h(n), e c(n, goal)))                                                            (2)
+    f(n) = g(n) + max(h(n), e c(n, goal))                                                                        (2)
 
-with h the distance on an empty map and e a little above 1. The second term is at most w h(n), so that the path costs at
-most w times the optimum, whatever the network says, as long as a cell that a cheaper way reaches is opened again: an
-open cell on an optimal path has f <= g* + w h* <= w C* (Pohl 1970), and the goal comes out of the queue before anything
-with a larger f. A cell closed already is not opened again at once, but set aside (Likhachev et al., "ARA*", 2003): when
-the goal comes out, at a cost C, no path is cheaper than the least g + h of what is open or set aside, and only where C
-is more than w times that, what was set aside is opened again and the search goes on. Every reachable cell is opened in
-the end, so that a path is found wherever there is one.
+with h the distance on an empty map and e a little above 1. When the goal comes out of the queue, at a cost C, every way
+not yet found leads through a cell that is open, or that was closed when a cheaper way reached it (such cells are set
+aside: Likhachev et al., "ARA*", 2003). So no path is cheaper than L, the least g + h of those cells. Where C <= w L,
+the path costs at most w times the optimum, and the search ends. Else those cells are opened again in the order of
+g + h, as by A* (Hart et al. 1968), until that holds. The bound thus holds whatever the network says. No cell is
+expanded more than once before this proof and, as h is consistent, more than once in it. Every reachable cell is opened
+in the end, so that a path is found wherever there is one. Without a network f = g + w h: weighted A* (Pohl 1970).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from axon_planner.guide_lattice import (
     begin_sweep,
     channel_scales,
     lay,
+    node_at,
     read_all,
     read_off,
 )
@@ -203,7 +204,7 @@ def guided_path(
 ) -> GuidedResult:
     """Path from `start` to `goal`, both (row, col), over `blocked` (H, W) bool, at most `bound` times the cheapest.
 
-    `ahead` orders the search by equation (2), `greed` is its e (by default that of the moves); without it this is
+    `ahead` orders the search by equation (2), `greed` is its e (by default that of the moves); without one this is
     weighted A*, f = g + bound h. `cost` (H, W), at least 1 everywhere, weighs a cell's length. Bad arrays and an
     `ahead` of another goal raise ValueError.
     """
@@ -250,7 +251,7 @@ class _Search:
         self.remains = np.empty(size, np.float32)
         self.keys, self.cells, self.aside = np.empty(size), np.empty(size, np.int32), np.empty(size, np.int32)
         self.keys[0], self.cells[0], self.slot[self.start], self.cost[self.start] = 0.0, self.start, 0, 0.0
-        self.counts = np.array([1, 0, 0])  # open, set aside, expanded
+        self.counts = np.array([1, 0, 0, 0])  # open, set aside, expanded, and 1 while the bound is being proved
         self.rules = (self.width, self.goal, moves.diagonal, moves.cuts_corners, float(bound))
         greed = np.inf if ahead is None else float(greed)
         ahead = _nothing_ahead() if ahead is None else ahead
@@ -271,7 +272,7 @@ class _Search:
         flat = backtrack(self.parent, self.width, self.start, self.goal)
         cost = _cost_along(flat, self.factor, self.width, self.rules[2])
         cells = np.stack([flat // self.width - 1, flat % self.width - 1], axis=1).astype(np.int32)
-        proven = max(1.0, cost / least) if least > 0.0 else 1.0
+        proven = min(self.rules[4], max(1.0, cost / least)) if least > 0.0 else 1.0
         return GuidedResult(SearchStatus.FOUND, cells, cost, self.expanded, proven=proven)
 
 
@@ -286,11 +287,15 @@ def _nothing_ahead() -> Ahead:
 def _remaining(cell, width, straight, bound, order):
     """The second term of equation (2)."""
     graph, sweep, zoom, greed = order
-    most = bound * straight
     if greed == np.inf:
-        return most
-    predicted = greed * read_off(graph, sweep, (cell // width - 1) * zoom, (cell % width - 1) * zoom)[0] / zoom
-    return min(most, max(straight, predicted))
+        return bound * straight
+    row, col = (cell // width - 1) * zoom, (cell % width - 1) * zoom
+    predicted = greed * read_off(graph, sweep, row, col)[0] / zoom
+    node = node_at(graph, row, col)
+    if node >= 0 and sweep.before[node] == -1 and predicted < np.inf:
+        # On the goal's own node and those that touch it, the way onto a node and off again is mostly a detour.
+        predicted = min(predicted, bound * straight)
+    return max(straight, predicted)
 
 
 @njit(cache=True)
@@ -300,12 +305,15 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, asid
     offsets = steps_of(width)
     last = counts[2] + budget
     while counts[0] > 0:
-        if cells[0] == goal:
-            least = bound * _least_left(cost, cells, aside, counts, width, goal, diagonal)
-            if counts[1] == 0 or cost[goal] <= least:
+        if counts[3] == 0 and cells[0] == goal:
+            # Weighted A* needs no proof: bound h is consistent but for its factor (Likhachev et al. 2003, theorem 1).
+            if order[3] == np.inf or cost[goal] <= bound * _least_left(
+                cost, cells, aside, counts, width, goal, diagonal
+            ):
                 return DONE
-            _open_again(cost, remains, slot, keys, cells, aside, counts)
-            continue
+            _prove(cost, slot, keys, cells, aside, counts, width, goal, diagonal, bound)
+        if counts[3] == 1 and keys[0] >= cost[goal] - 1e-9:
+            return DONE
         if counts[2] >= last:
             return PAUSED
         cell, counts[0] = pop(keys, cells, slot, counts[0])
@@ -324,10 +332,13 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, asid
             if reached >= cost[near] - 1e-9:
                 continue
             cost[near], parent[near] = reached, k
-            if slot[near] == -1:
-                straight = straight_distance(near, goal, width, diagonal)
-                remains[near] = _remaining(near, width, straight, bound, order)
-            if slot[near] >= -1:
+            if counts[3] == 1:
+                key = bound * (reached + straight_distance(near, goal, width, diagonal))
+                counts[0] = put(keys, cells, slot, counts[0], near, key)
+            elif slot[near] >= -1:
+                if slot[near] == -1:
+                    straight = straight_distance(near, goal, width, diagonal)
+                    remains[near] = _remaining(near, width, straight, bound, order)
                 counts[0] = put(keys, cells, slot, counts[0], near, reached + remains[near])
             elif slot[near] == -2:
                 slot[near], aside[counts[1]] = -3, near
@@ -336,10 +347,16 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, asid
 
 
 @njit(cache=True)
-def _open_again(cost, remains, slot, keys, cells, aside, counts):
-    for i in range(counts[1]):
-        counts[0] = put(keys, cells, slot, counts[0], aside[i], cost[aside[i]] + remains[aside[i]])
-    counts[1] = 0
+def _prove(cost, slot, keys, cells, aside, counts, width, goal, diagonal, bound):
+    """Open again what was set aside, and order all that is open by bound (g + h)."""
+    count = counts[0] + counts[1]
+    aside[counts[1] : count] = cells[: counts[0]]
+    slot[aside[:count]] = -1
+    size = 0
+    for i in range(count):
+        key = bound * (cost[aside[i]] + straight_distance(aside[i], goal, width, diagonal))
+        size = put(keys, cells, slot, size, aside[i], key)
+    counts[0], counts[1], counts[3] = size, 0, 1
 
 
 @njit(cache=True)
