@@ -47,7 +47,7 @@ CELLS_A_BATCH = 1 << 17
 GOALS, PAIRS = 2, 96
 APART = 8  # cells at most between the two starts of a pair, along each axis
 VALIDATION_MAPS = 64
-GREEDS = (1.05, 1.1, 1.2, 1.3, 1.5)
+GREEDS = (1.05, 1.1, 1.2, 1.5, 2.0, 3.0)
 LEARNING_RATE = 3e-3
 HUBER = 0.3  # error up to which it counts by its square, so that the mean is learned, not the median
 

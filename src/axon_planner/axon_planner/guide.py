@@ -70,7 +70,7 @@ class Moves(Enum):
     @property
     def greed(self) -> float:
         """The factor e of equation (2), set on generated validation maps: where many ways tie, haste costs little."""
-        return 1.5 if self is Moves.MOORE else 1.1
+        return 2.0 if self is Moves.MOORE else 1.1
 
     @property
     def cuts_corners(self) -> bool:
