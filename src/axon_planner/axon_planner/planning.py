@@ -160,7 +160,7 @@ class PathPlanner:
             return find_path(blocked, start, goal, cost, timeout_s, weight=self.config.search_weight)
         if self.guide is None or not _inside(blocked, goal):
             return find_path(blocked, start, goal, cost, timeout_s)
-        ahead = self.guide.read(blocked).towards(goal)
+        ahead = self.guide.read(blocked, cost=cost).towards(goal, start)
         self._guided = ahead, blocked, field
         return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
 
