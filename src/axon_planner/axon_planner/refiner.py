@@ -104,7 +104,7 @@ class Refiner:
         if curve is None:
             return classical, Verdict.SENSELESS
         path = with_headings(resample(curve, POSES_M), last_yaw_rad=classical[-1, 2], first_yaw_rad=classical[0, 2])
-        return path, _judge(config, field, raw, classical, path)
+        return path, judge(config, field, raw, classical, path)
 
     def propose(self, config: PlannerConfig, field: Field, line: np.ndarray) -> np.ndarray | None:
         """The network's curve (N, 2) along `line` (M, 2), unchecked; None where its answer makes no sense."""
@@ -133,8 +133,11 @@ def sharpest_radpm(path: np.ndarray) -> float:
     return float(np.abs(turns).max() / spacing) if len(turns) and spacing > 1e-6 else 0.0
 
 
-def _judge(config: PlannerConfig, field: Field, raw: np.ndarray, classical: np.ndarray, path: np.ndarray) -> Verdict:
-    """Whether a refined path is sound, and better than the classical one."""
+def judge(config: PlannerConfig, field: Field, raw: np.ndarray, classical: np.ndarray, path: np.ndarray) -> Verdict:
+    """Whether a network's path (N, 3) is sound, and better than the classical one (M, 3) with the same ends.
+
+    `raw` (K, 2) is the search's own path, which bounds its length. REFINED where the path may be taken.
+    """
     if path_length(path) > LONGEST * path_length(raw):
         return Verdict.LONG
     at_top_speed = config.max_turn_radps / config.max_speed_mps

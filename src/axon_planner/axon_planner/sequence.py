@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Propose a path waypoint by waypoint with a recurrent network, and take it only where it holds.
+
+The network sees a square of the costmap about the way from one place to another and emits WAYPOINTS waypoints one after
+another, each from the one before. A goal that is farther than it sees is reached in legs between places of the
+classical route; one call answers for all of them. The joined path goes through the refiner's check (`refiner.judge`):
+the footprint along the whole length, the turning limit, the length against A*'s, the cost against the classical path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from axon_core.inference import OnnxModel
+from axon_core.models import ModelError, find_model
+from axon_planner.config import PlannerConfig
+from axon_planner.costmap import Field
+from axon_planner.outline import Discs
+from axon_planner.path_cost import COMFORT_M, SPACING_M, smooth
+from axon_planner.refiner import POSES_M, SHORTEST_M, Verdict, judge
+from axon_planner.smoothing import path_length, resample, with_headings
+
+CELL_M = 0.1
+CELLS = 80
+HALF_M = 0.5 * CELL_M * CELLS
+PLANES = 3
+WAYPOINTS = 40
+REACH_M = 4.8  # from one end of a leg to the other: leaves 1.6 m of the window around
+FAR_M = 2.0  # distances beyond this look alike
+NEAREST_M = 0.05  # ends nearer to each other than this have no direction
+
+Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Planes (B, PLANES, CELLS, CELLS) and spans (B, 1) float32 -> points (B, WAYPOINTS + 1, 2) in metres."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square of the plane about the way from one place to another, turned so that the way runs along its x.
+
+    `center_m` (2,) is the middle of the way, `axes` (2, 2) the unit vectors of x and y as rows, `span_m` its length:
+    the ends lie at (-span / 2, 0) and (span / 2, 0). The y axis points to the more open side, left or right, so that a
+    mirrored scene is seen just as the scene itself, and gets the mirrored path.
+    """
+
+    center_m: np.ndarray
+    axes: np.ndarray
+    span_m: float
+
+    def to_map(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the window in the field's frame."""
+        return self.center_m + points @ self.axes
+
+    def from_map(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the field's frame in the window's."""
+        return (points - self.center_m) @ self.axes.T
+
+
+def see(field: Field, start: np.ndarray, goal: np.ndarray, radius_m: float) -> tuple[Window, np.ndarray]:
+    """The window between two places (2,), and what the network sees there, (PLANES, CELLS, CELLS) float32.
+
+    Rows run along y, columns along x. The planes are the room of a disc of `radius_m` in units of COMFORT_M, within
+    -0.5 .. 1.5; the distance to obstacles in units of FAR_M, at most 1; and 1 where nobody looked, or outside the field.
+    """
+    way = goal - start
+    span = float(np.linalg.norm(way))
+    ahead = way / span if span > NEAREST_M else np.array([1.0, 0.0])
+    window = Window(0.5 * (start + goal), np.array([ahead, [-ahead[1], ahead[0]]]), span)
+    places = window.to_map(_places()).reshape(-1, 2)
+    distance = field.distance_at(places).reshape(CELLS, CELLS)
+    room = np.clip((distance - radius_m) / COMFORT_M, -0.5, 1.5)
+    far = np.clip(distance / FAR_M, 0.0, 1.0)
+    planes = np.stack([room, far, _unknown_at(field, places).reshape(CELLS, CELLS)]).astype(np.float32)
+    if far[CELLS // 2 :].sum() >= far[: CELLS // 2].sum():
+        return window, planes
+    mirrored = Window(window.center_m, window.axes * np.array([[1.0], [-1.0]]), span)
+    return mirrored, np.ascontiguousarray(planes[:, ::-1])
+
+
+def _places() -> np.ndarray:
+    """Centres (CELLS, CELLS, 2) of the window's cells, in its frame."""
+    along = (np.arange(CELLS) + 0.5) * CELL_M - HALF_M
+    return np.stack(np.meshgrid(along, along), axis=-1)
+
+
+def _unknown_at(field: Field, points: np.ndarray) -> np.ndarray:
+    """Whether each of points (N, 2) lies where nobody looked, or outside the field."""
+    cells = np.floor((points - field.origin_m) / field.resolution_m).astype(np.int64)
+    height, width = field.unknown.shape
+    inside = (cells >= 0).all(axis=1) & (cells[:, 0] < width) & (cells[:, 1] < height)
+    unknown = np.ones(len(points), bool)
+    unknown[inside] = field.unknown[cells[inside, 1], cells[inside, 0]]
+    return unknown
+
+
+def legs_of(route: np.ndarray, reach_m: float = REACH_M) -> np.ndarray:
+    """Places (K, 2) on a route (N, 2), its ends among them, that cut it into legs of equal length.
+
+    They are as few as leave no two neighbours farther than `reach_m` apart.
+    """
+    count = 1 + max(1, int(np.ceil(np.linalg.norm(route[-1] - route[0]) / reach_m)))
+    while True:
+        places = resample(route, reach_m, count)
+        if np.linalg.norm(np.diff(places, axis=0), axis=1).max() <= reach_m:
+            return places
+        count += 1
+
+
+class SequencePlanner:
+    """A network that proposes whole paths, and what has become of them.
+
+    `counts` is how often each verdict was given; Verdict.REFINED is a proposal that was taken.
+    """
+
+    def __init__(self, network: Network, name: str = "-", version: str = "-", sha256: str = "-"):
+        self._network = network
+        self.name, self.version, self.sha256 = name, version, sha256
+        self.reset_counts()
+
+    def reset_counts(self) -> None:
+        """Count from zero."""
+        self.counts = dict.fromkeys(Verdict, 0)
+
+    @classmethod
+    def load(cls, name_or_path: str) -> SequencePlanner:
+        """The planner of a shipped model's name, or of a user's own file; ModelError where there is none."""
+        model = find_model(name_or_path)
+        onnx = OnnxModel(model.path, threads=1)
+        _check_model(onnx)
+        return cls(
+            lambda planes, spans: onnx.run({"planes": planes, "span": spans})["points"],
+            model.name,
+            model.version,
+            model.sha256,
+        )
+
+    def plan(
+        self, config: PlannerConfig, field: Field, raw: np.ndarray, classical: np.ndarray
+    ) -> tuple[np.ndarray, Verdict]:
+        """The better path of two: `classical` (N, 3), or the network's between the same ends and headings; and why.
+
+        `raw` (K, 2) is the search's path, whose length bounds the proposal's.
+        """
+        path, verdict = self._attempt(config, field, raw, classical)
+        self.counts[verdict] += 1
+        return path if verdict is Verdict.REFINED else classical, verdict
+
+    def _attempt(self, config, field, raw, classical) -> tuple[np.ndarray, Verdict]:
+        if path_length(classical) < SHORTEST_M:
+            return classical, Verdict.SHORT
+        curve = self.propose(config, field, classical[0, :2], classical[-1, :2], classical[:, :2])
+        if curve is None:
+            return classical, Verdict.SENSELESS
+        path = with_headings(resample(curve, POSES_M), last_yaw_rad=classical[-1, 2], first_yaw_rad=classical[0, 2])
+        return path, judge(config, field, raw, classical, path)
+
+    def propose(
+        self,
+        config: PlannerConfig,
+        field: Field,
+        start: np.ndarray,
+        goal: np.ndarray,
+        route: np.ndarray | None = None,
+    ) -> np.ndarray | None:
+        """The network's curve (N, 2) from `start` (2,) to `goal` (2,), unchecked; None where it makes no sense.
+
+        A goal farther than REACH_M needs a `route` (M, 2) there, on which its legs end; ValueError without one.
+        """
+        places = self._places(start, goal, route)
+        seen = [see(field, a, b, Discs(config).radius_m) for a, b in zip(places[:-1], places[1:], strict=True)]
+        planes = np.stack([planes for _, planes in seen])
+        spans = np.array([[window.span_m] for window, _ in seen], np.float32)
+        points = np.asarray(self._network(planes, spans))
+        if points.shape != (len(seen), WAYPOINTS + 1, 2) or not np.isfinite(points).all():
+            return None
+        points = np.clip(points.astype(np.float64), -HALF_M, HALF_M)
+        pieces = [places[:1]]
+        for (window, _), leg, end in zip(seen, points, places[1:], strict=True):
+            pieces += [window.to_map(leg[1:-1]), end[None]]  # the ends are ours, whatever the network says
+        line = np.concatenate(pieces)
+        return smooth(resample(line, SPACING_M))
+
+    @staticmethod
+    def _places(start: np.ndarray, goal: np.ndarray, route: np.ndarray | None) -> np.ndarray:
+        if route is not None:
+            return legs_of(route)
+        away = float(np.linalg.norm(goal - start))
+        if away > REACH_M:
+            raise ValueError(f"the goal is {away:.2f} m away: expected at most {REACH_M} m, or a route to it")
+        return np.array([start, goal], dtype=np.float64)
+
+
+def _check_model(onnx: OnnxModel) -> None:
+    """Refuse, once and not at every plan, a file that does not map windows to waypoints."""
+    taken, given = {spec.name: spec.shape for spec in onnx.inputs}, {spec.name: spec.shape for spec in onnx.outputs}
+    expected = {"planes": (None, PLANES, CELLS, CELLS), "span": (None, 1)}, {"points": (None, WAYPOINTS + 1, 2)}
+    if (taken, given) != expected:
+        raise ModelError(f"{onnx.path}: takes {taken}, gives {given}: a sequence planner has {expected}")
