@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Path refiner: paths through BARN worlds, smoothed in five ways, checked against the true obstacles.
+"""Path refiner: paths through BARN worlds, made in seven ways, checked against the true obstacles.
 
 The planner knows the whole world as a grid of 0.04 m cells. In each world A* plans the benchmark's task and a few ways
 between random places. Beside the refiner (the network's path where it passes the planner's checks, else the elastic
 band's) stand A*'s own path, the elastic band, a smoothing B-spline through A*'s path (FITPACK), the network's path
-unchecked, and L-BFGS on the cost that the network was trained on. A path collides where the footprint, 0.42 x 0.33 m,
+unchecked, L-BFGS on the cost that the network was trained on, and the sequence planner, checked (its proposal, else the
+elastic band's path) and unchecked (`sequence_raw`). A path collides where the footprint, 0.42 x 0.33 m,
 touches a cylinder anywhere on it: poses every 5 mm and 0.02 rad, the turns on the spot at both ends included. Clearance
 is that of the footprint; curvature is measured on pieces of 0.1 m; maxima are of each path, then averaged; times are
 medians. Generated worlds have seeds below 500,000, which no training sees; the published worlds are in no training.
@@ -27,6 +28,7 @@ from axon_planner.outline import Discs
 from axon_planner.path_cost import descend, make_reference
 from axon_planner.planning import PathPlanner, path_length
 from axon_planner.refiner import Refiner, Verdict, sharpest_radpm
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, resample, shortcut, with_headings
 from axon_sim.barn import BarnWorld, generate_barn, list_barn, load_barn
 from axon_sim.worlds import make_world
@@ -35,7 +37,7 @@ STEP_M, STEP_RAD = 0.005, 0.02
 ROOM_TO_TURN_M = 0.35  # around the random places, so that the base can turn there
 SPLINE_ERROR_M = 0.05
 LAST_SEED = 499_999
-METHODS = ("refiner", "astar", "band", "spline", "network", "descent")
+METHODS = ("refiner", "astar", "band", "spline", "network", "descent", "sequence", "sequence_raw")
 HALF_M = np.array([0.21, 0.165])
 
 
@@ -68,12 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worlds", type=int, metavar="N", help="N worlds, evenly spread (default: all; 50 generated)")
     parser.add_argument("--paths", type=int, default=1, metavar="N", help="random paths in each world beside the task")
     parser.add_argument("--model", default="refiner", metavar="M", help="a shipped model's name or an ONNX file")
+    parser.add_argument("--sequence-model", default="sequence", metavar="M", help="the same for the sequence planner")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw every world into this folder")
 
 
 def main(args: argparse.Namespace) -> dict[str, float]:
     """Plan and refine in all worlds; ValueError for data that is not there."""
-    refiner = Refiner.load(args.model)
+    refiner, sequence = Refiner.load(args.model), SequencePlanner.load(args.sequence_model)
     planner = PathPlanner(PlannerConfig(map_size_m=24.0))
     scores: dict[str, list[Score]] = {method: [] for method in METHODS}
     for world, costmap in worlds(args):
@@ -84,8 +87,8 @@ def main(args: argparse.Namespace) -> dict[str, float]:
             if case is None:
                 continue
             if not scores["astar"]:
-                compile_all(refiner, planner, case)
-            paths = {method: timed(make, method, refiner, planner, case) for method in METHODS}
+                compile_all(refiner, sequence, planner, case)
+            paths = {method: timed(make, method, refiner, sequence, planner, case) for method in METHODS}
             for method, (path, time_ms) in paths.items():
                 scores[method].append(score(path, case, obstacles, time_ms))
             if args.plot:
@@ -94,14 +97,24 @@ def main(args: argparse.Namespace) -> dict[str, float]:
     print("; ".join(f"{verdict.value} {count}" for verdict, count in verdicts.items() if count))
     numbers = metrics_of(scores, 1.0 - verdicts[Verdict.REFINED] / max(1, sum(verdicts.values())))
     numbers["fallback_not_better_rate"] = verdicts[Verdict.COSTLY] / numbers["paths"]
-    return numbers
+    return numbers | sequence_rates(sequence)
 
 
-def compile_all(refiner: Refiner, planner: PathPlanner, case: Case) -> None:
+def sequence_rates(sequence: SequencePlanner) -> dict[str, float]:
+    """Shares of the sequence planner's proposals that were not taken: all, and by reason."""
+    total = max(1, sum(sequence.counts.values()))
+    kept = {verdict: n for verdict, n in sequence.counts.items() if n and verdict is not Verdict.REFINED}
+    print("sequence: " + "; ".join(f"{verdict.value} {n}" for verdict, n in kept.items()))
+    reasons = {f"sequence_fallback_{verdict.name.lower()}_rate": n / total for verdict, n in kept.items()}
+    return {"sequence_fallback_rate": sum(kept.values()) / total} | reasons
+
+
+def compile_all(refiner: Refiner, sequence: SequencePlanner, planner: PathPlanner, case: Case) -> None:
     """Let everything run once, so that no time is that of a compiler."""
     for method in METHODS:
-        make(method, refiner, planner, case)
+        make(method, refiner, sequence, planner, case)
     refiner.reset_counts()
+    sequence.reset_counts()
 
 
 def worlds(args: argparse.Namespace):
@@ -153,11 +166,13 @@ def plan(planner: PathPlanner, costmap: Costmap, start: np.ndarray, goal: np.nda
     return Case(field, start, goal, result.raw, line, result.path)
 
 
-def make(method: str, refiner: Refiner, planner: PathPlanner, case: Case) -> np.ndarray:
+def make(method: str, refiner: Refiner, sequence: SequencePlanner, planner: PathPlanner, case: Case) -> np.ndarray:
     """The path (N, 3) of one method."""
     config = planner.config
     if method == "refiner":
         return refiner.refine(config, case.field, case.raw, case.line, case.classical)[0]
+    if method == "sequence":
+        return sequence.plan(config, case.field, case.raw, case.classical)[0]
     if method == "astar":
         points = case.raw
     elif method == "band":
@@ -166,6 +181,8 @@ def make(method: str, refiner: Refiner, planner: PathPlanner, case: Case) -> np.
         points = b_spline(case.raw)
     elif method == "network":
         points = refiner.propose(config, case.field, case.line)
+    elif method == "sequence_raw":
+        points = sequence.propose(config, case.field, case.start[:2], case.goal[:2], case.classical[:, :2])
     else:
         reference = make_reference(case.line)
         points = reference.curve(descend(reference, case.field, Discs(config)))

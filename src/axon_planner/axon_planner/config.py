@@ -62,6 +62,7 @@ class PlannerConfig:
     guide: bool = param(False, "Let the guide's network order the search, whose paths then cost at most guide_bound")
     guide_bound: float = param(1.5, "Largest cost of a guided path, over the cheapest one's", minimum=1.0, maximum=10.0)
     guide_model: str = param("guide", "Guide: a shipped model's name, or an ONNX file", read_only=True)
+    sequence_model: str = param("sequence", "Sequence planner: a shipped model's name, or an ONNX file", read_only=True)
 
     goal_tolerance_m: float = param(0.15, "Distance at which a goal is reached", unit="m", minimum=0.01, maximum=5.0)
     goal_yaw_tolerance_rad: float = param(

@@ -13,6 +13,7 @@ from axon_planner.costmap import Costmap, Field
 from axon_planner.guide import Guide, guided_path
 from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
 
 __all__ = ["PathPlanner", "PlanResult", "path_length"]
@@ -27,7 +28,8 @@ ESCAPE_COST = 4.0
 class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
-    `refinement` says whether `path` is the refined one, or why it is not; None where nobody tried.
+    `refinement` says whether `path` is a network's (the sequence planner's, or else the refiner's), or why it is not;
+    None where nobody tried.
     """
 
     status: SearchStatus
@@ -46,10 +48,19 @@ class PlanResult:
 
 
 class PathPlanner:
-    """Plans on a costmap with a robot's footprint; a `guide` orders the search, a `refiner` smooths its path."""
+    """Plans on a costmap with a robot's footprint; a `guide` orders the search, a `refiner` smooths its path.
 
-    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None, guide: Guide | None = None):
-        self.config, self.refiner, self.guide = config, refiner, guide
+    With a `sequence` planner that one's proposal comes first, where it holds.
+    """
+
+    def __init__(
+        self,
+        config: PlannerConfig,
+        refiner: Refiner | None = None,
+        guide: Guide | None = None,
+        sequence: SequencePlanner | None = None,
+    ):
+        self.config, self.refiner, self.guide, self.sequence = config, refiner, guide, sequence
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -88,11 +99,20 @@ class PathPlanner:
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
-        path, verdict = self._smooth(corners, field, start, goal), None
-        if self.refiner is not None:
-            path, verdict = self.refiner.refine(self.config, field, raw, corners, path)
+        path, verdict = self._better(field, raw, corners, self._smooth(corners, field, start, goal))
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
+
+    def _better(
+        self, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
+    ) -> tuple[np.ndarray, Verdict | None]:
+        """The classical path, or what a network makes better; and what the last one asked said."""
+        path, verdict = classical, None
+        if self.sequence is not None:
+            path, verdict = self.sequence.plan(self.config, field, raw, classical)
+        if self.refiner is not None and verdict is not Verdict.REFINED:
+            path, verdict = self.refiner.refine(self.config, field, raw, corners, classical)
+        return path, verdict
 
     def _search(self, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
         timeout_s = self.config.search_timeout_s

@@ -24,6 +24,7 @@ from axon_planner.planning import PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
+from axon_planner.sequence import SequencePlanner
 from axon_planner.tracker import Follower, FollowStatus, PathFollower
 
 __all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
@@ -100,6 +101,7 @@ class Navigator:
         self.config = config or PlannerConfig()
         self.refiner = refiner
         self.guide: Guide | None = None
+        self.sequence: SequencePlanner | None = None
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -184,11 +186,23 @@ class Navigator:
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
+        return self._plan_with(self.planner, start, goal)
+
+    def plan_sequence(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+        """As `plan_path`, but the sequence planner's path where that holds, else the classical one.
+
+        The first call loads `config.sequence_model`; ModelError where there is none.
+        """
+        if self.sequence is None:
+            self.sequence = SequencePlanner.load(self.config.sequence_model)
+        return self._plan_with(PathPlanner(self.config, sequence=self.sequence), start, goal)
+
+    def _plan_with(self, planner: PathPlanner, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         static = self.costmap.static
         for name, pose in (("start", start), ("goal", goal)):
             if static is not None and not _within(static, pose):
                 return _outside(name, pose)
-        return self.planner.plan(self.costmap, start, goal)
+        return planner.plan(self.costmap, start, goal)
 
     def set_map(self, grid: Grid | None) -> None:
         """Lay a map (in the frame of all poses) under the scans."""

@@ -2,7 +2,7 @@
 """Propose a path waypoint by waypoint with a recurrent network, and take it only where it holds.
 
 The network sees a square of the costmap about the way from one place to another and emits WAYPOINTS waypoints one after
-another, each from the one before. A goal that is farther than it sees is reached in legs between places of the
+another, each from the one before. A goal that it cannot see the way to is reached in legs between places of the
 classical route; one call answers for all of them. The joined path goes through the refiner's check (`refiner.judge`):
 the footprint along the whole length, the turning limit, the length against A*'s, the cost against the classical path.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,6 +31,8 @@ PLANES = 3
 WAYPOINTS = 40
 REACH_M = 4.8  # from one end of a leg to the other: leaves 1.6 m of the window around
 FAR_M = 2.0  # distances beyond this look alike
+EDGE_M = 0.4  # a way that comes nearer to the edge of the window than this is not in sight
+POINTS_A_LEG = 32
 NEAREST_M = 0.05  # ends nearer to each other than this have no direction
 
 Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -62,7 +65,7 @@ def see(field: Field, start: np.ndarray, goal: np.ndarray, radius_m: float) -> t
     """The window between two places (2,), and what the network sees there, (PLANES, CELLS, CELLS) float32.
 
     Rows run along y, columns along x. The planes are the room of a disc of `radius_m` in units of COMFORT_M, within
-    -0.5 .. 1.5; the distance to obstacles in units of FAR_M, at most 1; and 1 where nobody looked, or outside the field.
+    -0.5 .. 1.5; the distance to obstacles in units of FAR_M, at most 1; and 1 where nobody looked or outside the field.
     """
     way = goal - start
     span = float(np.linalg.norm(way))
@@ -95,16 +98,28 @@ def _unknown_at(field: Field, points: np.ndarray) -> np.ndarray:
     return unknown
 
 
-def legs_of(route: np.ndarray, reach_m: float = REACH_M) -> np.ndarray:
-    """Places (K, 2) on a route (N, 2), its ends among them, that cut it into legs of equal length.
+def in_sight(ways: np.ndarray) -> np.ndarray:
+    """Whether the network can see ways (K, N, 2), (K,): their ends lie within REACH_M of each other, and no point of
 
-    They are as few as leave no two neighbours farther than `reach_m` apart.
+    them within EDGE_M of the edge of the window about these.
     """
-    count = 1 + max(1, int(np.ceil(np.linalg.norm(route[-1] - route[0]) / reach_m)))
+    way = ways[:, -1] - ways[:, 0]
+    span = np.linalg.norm(way, axis=1)
+    ahead = np.where(span[:, None] > NEAREST_M, way / np.maximum(span, NEAREST_M)[:, None], [1.0, 0.0])
+    from_middle = ways - 0.5 * (ways[:, :1] + ways[:, -1:])
+    along = np.abs((from_middle * ahead[:, None]).sum(axis=2)).max(axis=1)
+    aside = np.abs(from_middle[..., 1] * ahead[:, :1] - from_middle[..., 0] * ahead[:, 1:]).max(axis=1)
+    return (span <= REACH_M) & (np.maximum(along, aside) <= HALF_M - EDGE_M)
+
+
+def legs_of(route: np.ndarray) -> np.ndarray:
+    """Places (K, 2) that cut a route (N, 2) into legs of equal length, its ends among them: the fewest in sight."""
+    count = max(1, int(np.ceil(np.linalg.norm(route[-1] - route[0]) / REACH_M)))
     while True:
-        places = resample(route, reach_m, count)
-        if np.linalg.norm(np.diff(places, axis=0), axis=1).max() <= reach_m:
-            return places
+        points = resample(route, REACH_M, count * POINTS_A_LEG + 1)
+        legs = points[np.arange(count)[:, None] * POINTS_A_LEG + np.arange(POINTS_A_LEG + 1)]
+        if in_sight(legs).all():
+            return np.concatenate([legs[:, 0], legs[-1:, -1]])
         count += 1
 
 
@@ -166,10 +181,10 @@ class SequencePlanner:
     ) -> np.ndarray | None:
         """The network's curve (N, 2) from `start` (2,) to `goal` (2,), unchecked; None where it makes no sense.
 
-        A goal farther than REACH_M needs a `route` (M, 2) there, on which its legs end; ValueError without one.
+        A `route` (M, 2) there is cut into legs in sight. Without one the goal must be within REACH_M (ValueError).
         """
         places = self._places(start, goal, route)
-        seen = [see(field, a, b, Discs(config).radius_m) for a, b in zip(places[:-1], places[1:], strict=True)]
+        seen = [see(field, a, b, Discs(config).radius_m) for a, b in pairwise(places)]
         planes = np.stack([planes for _, planes in seen])
         spans = np.array([[window.span_m] for window, _ in seen], np.float32)
         points = np.asarray(self._network(planes, spans))

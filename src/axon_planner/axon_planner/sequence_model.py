@@ -41,7 +41,9 @@ class SequenceNet(nn.Module):
         along = (torch.arange(CELLS) + 0.5) * CELL_M - HALF_M
         self.register_buffer("places", torch.stack(torch.meshgrid(along, along, indexing="xy")), False)
         near = (torch.arange(LOOK) - LOOK // 2) * LOOK_M
-        self.register_buffer("around", torch.stack(torch.meshgrid(near, near, indexing="xy"), -1).view(1, 1, -1, 2), False)
+        self.register_buffer(
+            "around", torch.stack(torch.meshgrid(near, near, indexing="xy"), -1).view(1, 1, -1, 2), False
+        )
 
     def forward(
         self, planes: torch.Tensor, span: torch.Tensor, taught: torch.Tensor | None = None, share: float = 0.0
