@@ -9,13 +9,16 @@ import refiner as bench
 
 from axon_planner.config import PlannerConfig
 from axon_planner.outline import Discs, clearance_along
-from axon_planner.path_cost import path_cost, smooth
-from axon_planner.sequence import REACH_M, WAYPOINTS
-from axon_planner.smoothing import resample, with_headings
+from axon_planner.path_cost import DriveScales, drive_cost, smooth
+from axon_planner.refiner import cost_of_drive
+from axon_planner.sequence import REACH_M
+from axon_planner.smoothing import with_headings
+from axon_planner.speeds import speeds_along
 from training import sequence as recipe
 from training.harness import run
 
-DISCS = Discs(PlannerConfig())
+CONFIG = PlannerConfig()
+DISCS = Discs(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +29,13 @@ def routes() -> list[recipe.Route]:
 def test_labels_cost_less_than_the_elastic_band_and_are_free(routes):
     saved = []
     for route in routes:
-        label, band = (path_cost(resample(p[:, :2], 0.1), route.field, DISCS) for p in (route.label, route.classical))
+        label, band = (
+            cost_of_drive(CONFIG, route.field, poses, speeds_along(CONFIG, route.field, poses))
+            for poses in (with_headings(route.label[:, :2]), route.classical)
+        )
         saved.append(band - label)
-        assert route.label[[0, -1]] == pytest.approx(route.classical[[0, -1], :2])
-        assert clearance_along(PlannerConfig(), route.field, with_headings(route.label)) > -0.05
+        assert route.label[[0, -1], :2] == pytest.approx(route.classical[[0, -1], :2])
+        assert clearance_along(CONFIG, route.field, with_headings(route.label[:, :2])) > -0.05
     assert np.mean(saved) > 0.0
 
 
@@ -38,7 +44,7 @@ def test_pieces_lie_on_their_label_and_end_within_reach(routes):
     for route in routes:
         for _ in range(10):
             piece = recipe.random_piece(route.label, rng)
-            away = np.linalg.norm(piece[-1] - piece[0])
+            away = np.linalg.norm(piece[-1, :2] - piece[0, :2])
             assert recipe.SHORTEST_M - 1e-9 <= away <= REACH_M + 1e-9
             apart = np.linalg.norm(piece[:, None] - route.label[None], axis=2).min(axis=1)
             assert apart.max() < 1e-9
@@ -46,20 +52,24 @@ def test_pieces_lie_on_their_label_and_end_within_reach(routes):
 
 def test_the_training_descends_the_cost_that_the_planner_judges_by(routes):
     rng = np.random.default_rng(0)
-    batches = recipe.Batches(routes, DISCS)
+    batches, scales = recipe.Batches(routes, CONFIG), DriveScales.of(CONFIG.limits)
     pieces = [(k, recipe.random_piece(routes[k].label, rng)) for k in range(min(6, len(routes)))]
     batch = batches.batch(pieces)
     noise = 0.03 * rng.standard_normal(batch.labels.shape).astype(np.float32)
     points = batch.labels + recipe.torch.from_numpy(noise)
     excess = recipe.excess(points, batch, batches).numpy()
     curves = batch.curves(points).numpy()
-    for i, (k, piece) in enumerate(pieces):
-        label = resample(piece, 0.1, WAYPOINTS + 1)
+    for i, (k, _) in enumerate(pieces):
+        speeds, spacing = batch.speeds[i].double().numpy(), float(batch.spacing_m[i])
+        label = batch.centers[i].double().numpy() + batch.labels[i].double().numpy() @ batch.axes[i].double().numpy()
         assert curves[i] == pytest.approx(
             batch.centers[i].numpy() + smooth(points[i].numpy()) @ batch.axes[i].numpy(), abs=1e-4
         )
-        cost = path_cost(curves[i].astype(float), routes[k].field, DISCS, float(batch.spacing_m[i]))
-        assert excess[i] == pytest.approx(np.log(cost / path_cost(label, routes[k].field, DISCS)), abs=2e-3)
+        cost, least = (
+            drive_cost(points, speeds, routes[k].field, DISCS, scales, spacing)[0]
+            for points in (curves[i].astype(float), label)
+        )
+        assert excess[i] == pytest.approx(np.log(cost / least), abs=2e-3)
 
 
 def test_a_scanner_sees_the_near_side_of_a_wall_and_not_what_is_behind():

@@ -4,7 +4,7 @@
 Each path of A*, cut short and descended by L-BFGS on the cost of axon_planner.path_cost, is a label, and so is every
 piece of it, either way round: a piece of a cheapest path is a cheapest path. The network first steps along the labels
 (teacher forcing), then more and more along its own points (scheduled sampling, Bengio et al. 2015), where the cost of
-the curve that it makes, against the label's, runs its gradient back through all steps.
+the curve that it makes, driven at the label's speeds, runs its gradient back through all steps.
 
 Worlds: those of training/refiner.py, seeds from 1,000,000 on; the validation's are 500,000 and on. In half of them the
 map is what a scanner saw from a few places: outlines, and unknown behind them.
@@ -26,12 +26,13 @@ from torch import nn
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import Discs, clearance_along
-from axon_planner.path_cost import SPACING_M, descend, make_reference, path_cost, smoother
+from axon_planner.path_cost import SPACING_M, DriveScales, descend, drive_cost, make_reference, smoother, speed_weights
 from axon_planner.planning import PathPlanner, path_length
-from axon_planner.refiner import Verdict
+from axon_planner.refiner import Verdict, cost_of_drive
 from axon_planner.sequence import CELLS, PLANES, REACH_M, WAYPOINTS, SequencePlanner, Window, in_sight, legs_of, see
 from axon_planner.sequence_model import SequenceNet
 from axon_planner.smoothing import resample, with_headings
+from axon_planner.speeds import speeds_along
 from training.export import export_onnx
 from training.harness import Run, Trained
 from training.refiner import KINDS, RESOLUTION_M, Fields, batch_cost, field_of, occupied_cells, random_path
@@ -52,7 +53,7 @@ EVENNESS = 0.02
 class Route:
     """A way through a field: the search's points `raw` (N, 2), the elastic band's path `classical` (K, 3), and the
 
-    label, (M, 2) every 0.1 m.
+    label, points and speeds as shares of the top speed (M, 3) every 0.1 m.
     """
 
     raw: np.ndarray
@@ -64,7 +65,7 @@ class Route:
 def make_routes(first_seed: int, worlds: int) -> Iterator[Route]:
     """Ways between random places of `worlds` worlds, and the best that L-BFGS makes of them."""
     planner = PathPlanner(PlannerConfig(resolution_m=RESOLUTION_M))
-    discs = Discs(planner.config)
+    discs, scales = Discs(planner.config), DriveScales.of(planner.config.limits)
     for k in range(worlds):
         seed = first_seed + k
         rng = np.random.default_rng(seed)
@@ -76,7 +77,8 @@ def make_routes(first_seed: int, worlds: int) -> Iterator[Route]:
             sample = random_path(planner, field, rng)
             if sample is not None:
                 reference = make_reference(sample.line)
-                label = reference.curve(descend(reference, field, discs))
+                offsets, speeds = descend(reference, field, discs, scales)
+                label = np.column_stack([reference.curve(offsets), speeds])
                 yield Route(sample.raw, sample.classical, label, field)
 
 
@@ -105,33 +107,34 @@ def _look_around(occupied, seen, row, col, reach, rays):
 
 
 def random_piece(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A piece (N, 2) of a label that is in sight and at least SHORTEST_M wide, either way round.
+    """A piece (N, 3) of a label that is in sight and at least SHORTEST_M wide, either way round.
 
     About half of the pieces are as long as REACH_M allows.
     """
     label = label[::-1] if rng.random() < 0.5 else label
     while True:
         first = int(rng.integers(0, len(label) - 1))
-        away = np.linalg.norm(label - label[first], axis=1)
+        away = np.linalg.norm(label[:, :2] - label[first, :2], axis=1)
         away[: first + 1] = 0.0
         good = np.flatnonzero((away >= SHORTEST_M) & (away <= REACH_M))
         if len(good):
             last = int(good[-1] if rng.random() < 0.5 else rng.choice(good))
             piece = label[first : last + 1]
-            if in_sight(piece[None])[0]:
+            if in_sight(piece[None, :, :2])[0]:
                 return piece
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pieces in their windows: planes (B, C, H, W), spans (B, 1), labels (B, T + 1, 2), the windows' axes (B, 2, 2) and
+    """Pieces in their windows: planes (B, C, H, W), spans (B, 1), labels (B, T + 1, 2), speeds (B, T + 1), the windows'
 
-    centres (B, 1, 2), spacings (B,), the labels' costs (B,), fields (B,).
+    axes (B, 2, 2) and centres (B, 1, 2), spacings (B,), the labels' costs (B,), fields (B,).
     """
 
     planes: torch.Tensor
     spans: torch.Tensor
     labels: torch.Tensor
+    speeds: torch.Tensor
     axes: torch.Tensor
     centers: torch.Tensor
     spacing_m: torch.Tensor
@@ -147,8 +150,8 @@ class Batch:
 class Batches:
     """Draws pieces of routes."""
 
-    def __init__(self, routes: list[Route], discs: Discs) -> None:
-        self.routes, self.discs = routes, discs
+    def __init__(self, routes: list[Route], config: PlannerConfig) -> None:
+        self.routes, self.discs, self.scales = routes, Discs(config), DriveScales.of(config.limits)
         known = {id(route.field): k for k, route in enumerate(routes)}
         order = {field: k for k, field in enumerate(known)}
         self.which = [order[id(route.field)] for route in routes]
@@ -160,24 +163,34 @@ class Batches:
         return self.batch([(int(k), random_piece(self.routes[k].label, rng)) for k in chosen])
 
     def batch(self, pieces: list[tuple[int, np.ndarray]]) -> Batch:
-        """The tensors of pieces (N, 2) of the routes of these numbers."""
-        labels = [resample(piece, SPACING_M, WAYPOINTS + 1) for _, piece in pieces]
+        """The tensors of pieces (N, 3) of the routes of these numbers."""
+        labels = [resample(piece[:, :2], SPACING_M, WAYPOINTS + 1) for _, piece in pieces]
+        speeds = [_spread(piece[:, 2], WAYPOINTS + 1) for _, piece in pieces]
         fields = [self.routes[k].field for k, _ in pieces]
         seen = [
             see(field, label[0], label[-1], self.discs.radius_m) for field, label in zip(fields, labels, strict=True)
         ]
         windows: list[Window] = [window for window, _ in seen]
-        costs = [path_cost(label, field, self.discs) for label, field in zip(labels, fields, strict=True)]
+        spacings = [path_length(label) / WAYPOINTS for label in labels]
+        costs = [
+            drive_cost(label, shares, field, self.discs, self.scales, spacing)[0]
+            for label, shares, field, spacing in zip(labels, speeds, fields, spacings, strict=True)
+        ]
         return Batch(
             torch.from_numpy(np.stack([planes for _, planes in seen])),
             _stack([[window.span_m] for window in windows]),
             _stack([window.from_map(label) for window, label in zip(windows, labels, strict=True)]),
+            _stack(speeds),
             _stack([window.axes for window in windows]),
             _stack([window.center_m[None] for window in windows]),
-            _stack([path_length(label) / WAYPOINTS for label in labels]),
+            _stack(spacings),
             _stack(costs),
             torch.tensor([self.which[k] for k, _ in pieces]),
         )
+
+
+def _spread(values: np.ndarray, count: int) -> np.ndarray:
+    return np.interp(np.linspace(0.0, len(values) - 1.0, count), np.arange(len(values)), values)
 
 
 def _stack(arrays: list) -> torch.Tensor:
@@ -194,9 +207,9 @@ def main(run: Run) -> Trained:
     """Train, export, measure."""
     torch.set_num_threads(1)
     torch.manual_seed(run.seed)
-    discs = Discs(PlannerConfig())
-    batches = Batches(list(make_routes(TRAINING_SEEDS + 10_000 * run.seed, run.args.worlds)), discs)
-    checks = Batches(list(make_routes(VALIDATION_SEEDS, VALIDATION_WORLDS)), discs)
+    config = PlannerConfig()
+    batches = Batches(list(make_routes(TRAINING_SEEDS + 10_000 * run.seed, run.args.worlds)), config)
+    checks = Batches(list(make_routes(VALIDATION_SEEDS, VALIDATION_WORLDS)), config)
     print(f"{len(batches.routes)} training routes, {len(checks.routes)} for validation", flush=True)
     network = SequenceNet()
     train(run, network, batches, checks)
@@ -238,8 +251,10 @@ def loss_of(network: SequenceNet, batch: Batch, batches: Batches, alone: float) 
 
 
 def excess(points: torch.Tensor, batch: Batch, batches: Batches) -> torch.Tensor:
-    """log (J / J of the label) of the curves through points (B, T + 1, 2), (B,)."""
-    cost = batch_cost(batch.curves(points), batch.spacing_m, batch.which, batches.fields, batches.discs)
+    """log (J / J of the label) of the curves through points (B, T + 1, 2) at the label's speeds, (B,)."""
+    weights = _stack(speed_weights(batches.scales)).expand(len(points), -1)
+    curves = batch.curves(points)
+    cost = batch_cost(curves, batch.speeds, batch.spacing_m, batch.which, weights, batches.fields, batches.discs)
     return torch.log(cost / batch.costs)
 
 
@@ -271,16 +286,20 @@ def validate(network: SequenceNet, checks: Batches) -> dict[str, float]:
 
 def measure(planner: SequencePlanner, routes: list[Route]) -> dict[str, float]:
     """How often a whole route is proposed without a hit, and taken, and what taken and classical paths cost."""
-    config, discs = PlannerConfig(), Discs(PlannerConfig())
+    config = PlannerConfig()
     free, ratios, legs = [], [], []
     for route in routes:
         ends = route.classical[[0, -1], :2]
         curve = planner.propose(config, route.field, *ends, route.classical[:, :2])
         free.append(curve is not None and clearance_along(config, route.field, with_headings(curve)) > 0.0)
         legs.append(len(legs_of(route.classical[:, :2])) == 2)
-        path, verdict = planner.plan(config, route.field, route.raw, route.classical)
-        if verdict is Verdict.REFINED:
-            ratios.append(_cost(path, route.field, discs) / _cost(route.classical, route.field, discs))
+        planned = planner.plan(config, route.field, route.raw, route.classical)
+        if planned.verdict is Verdict.REFINED:
+            kept = speeds_along(config, route.field, route.classical)
+            ratios.append(
+                cost_of_drive(config, route.field, planned.path, planned.speeds_mps)
+                / cost_of_drive(config, route.field, route.classical, kept)
+            )
     counts = {f"refused_{verdict.name.lower()}": n / len(routes) for verdict, n in planner.counts.items() if n}
     counts.pop("refused_refined", None)
     one = np.array(legs)
@@ -292,10 +311,6 @@ def measure(planner: SequencePlanner, routes: list[Route]) -> dict[str, float]:
         **counts,
         "cost_ratio_taken": float(np.mean(ratios)) if ratios else math.nan,
     }
-
-
-def _cost(path: np.ndarray, field: Field, discs: Discs) -> float:
-    return path_cost(resample(path[:, :2], SPACING_M), field, discs)
 
 
 def describe(file: Path, metrics: dict[str, float]) -> Trained:

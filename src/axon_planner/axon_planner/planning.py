@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
 from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
+from axon_planner.speeds import speeds_along
 
 __all__ = ["PathPlanner", "PlanResult", "path_length"]
 
@@ -28,8 +29,8 @@ ESCAPE_COST = 4.0
 class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
-    `refinement` says whether `path` is a network's (the sequence planner's, or else the refiner's), or why it is not;
-    None where nobody tried.
+    `speeds_mps` (N,): how fast `path` may be driven. `refinement` says whether `path` is a network's (the sequence
+    planner's, or else the refiner's), or why it is not; None where nobody tried.
     """
 
     status: SearchStatus
@@ -40,6 +41,7 @@ class PlanResult:
     planning_s: float
     reason: str = ""
     refinement: Verdict | None = None
+    speeds_mps: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def found(self) -> bool:
@@ -99,20 +101,23 @@ class PathPlanner:
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
-        path, verdict = self._better(field, raw, corners, self._smooth(corners, field, start, goal))
+        classical = self._smooth(corners, field, start, goal)
+        path, speeds, verdict = self._better(field, raw, corners, classical)
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
-        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
+        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
 
     def _better(
         self, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
-    ) -> tuple[np.ndarray, Verdict | None]:
-        """The classical path, or what a network makes better; and what the last one asked said."""
-        path, verdict = classical, None
+    ) -> tuple[np.ndarray, np.ndarray, Verdict | None]:
+        """The classical path, or what a network makes better; its speeds; and what the last one asked said."""
         if self.sequence is not None:
-            path, verdict = self.sequence.plan(self.config, field, raw, classical)
-        if self.refiner is not None and verdict is not Verdict.REFINED:
-            path, verdict = self.refiner.refine(self.config, field, raw, corners, classical)
-        return path, verdict
+            proposed = self.sequence.plan(self.config, field, raw, classical)
+            if proposed.verdict is Verdict.REFINED or self.refiner is None:
+                return proposed.path, proposed.speeds_mps, proposed.verdict
+        if self.refiner is None:
+            return classical, speeds_along(self.config, field, classical), None
+        refined = self.refiner.refine(self.config, field, raw, corners, classical)
+        return refined.path, refined.speeds_mps, refined.verdict
 
     def _search(self, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
         timeout_s = self.config.search_timeout_s

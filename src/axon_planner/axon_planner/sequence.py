@@ -21,8 +21,9 @@ from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import Discs
 from axon_planner.path_cost import COMFORT_M, SPACING_M, smooth
-from axon_planner.refiner import POSES_M, SHORTEST_M, Verdict, judge
+from axon_planner.refiner import POSES_M, SHORTEST_M, Refined, Verdict, judge
 from axon_planner.smoothing import path_length, resample, with_headings
+from axon_planner.speeds import speeds_along
 
 CELL_M = 0.1
 CELLS = 80
@@ -151,25 +152,27 @@ class SequencePlanner:
             model.sha256,
         )
 
-    def plan(
-        self, config: PlannerConfig, field: Field, raw: np.ndarray, classical: np.ndarray
-    ) -> tuple[np.ndarray, Verdict]:
-        """The better path of two: `classical` (N, 3), or the network's between the same ends and headings; and why.
+    def plan(self, config: PlannerConfig, field: Field, raw: np.ndarray, classical: np.ndarray) -> Refined:
+        """The better path of two: `classical` (N, 3), or the network's between the same ends and headings.
 
-        `raw` (K, 2) is the search's path, whose length bounds the proposal's.
+        `raw` (K, 2) is the search's path, whose length bounds the proposal's. Both are driven at the speeds of
+        `speeds.speeds_along`.
         """
-        path, verdict = self._attempt(config, field, raw, classical)
-        self.counts[verdict] += 1
-        return path if verdict is Verdict.REFINED else classical, verdict
+        planned = self._attempt(config, field, raw, classical)
+        self.counts[planned.verdict] += 1
+        return planned
 
-    def _attempt(self, config, field, raw, classical) -> tuple[np.ndarray, Verdict]:
+    def _attempt(self, config, field, raw, classical) -> Refined:
+        kept = speeds_along(config, field, classical)
         if path_length(classical) < SHORTEST_M:
-            return classical, Verdict.SHORT
+            return Refined(classical, kept, Verdict.SHORT)
         curve = self.propose(config, field, classical[0, :2], classical[-1, :2], classical[:, :2])
         if curve is None:
-            return classical, Verdict.SENSELESS
+            return Refined(classical, kept, Verdict.SENSELESS)
         path = with_headings(resample(curve, POSES_M), last_yaw_rad=classical[-1, 2], first_yaw_rad=classical[0, 2])
-        return path, judge(config, field, raw, classical, path)
+        speeds = speeds_along(config, field, path)
+        verdict = judge(config, field, raw, (classical, kept), (path, speeds))
+        return Refined(path, speeds, verdict) if verdict is Verdict.REFINED else Refined(classical, kept, verdict)
 
     def propose(
         self,

@@ -13,9 +13,9 @@ from axon_core.models import ModelError, find_model
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import STEP_M, Discs, clearance_along
-from axon_planner.path_cost import COMFORT_M, descend, make_reference, path_cost
+from axon_planner.path_cost import COMFORT_M, DriveScales, descend, make_reference
 from axon_planner.planning import PathPlanner, path_length
-from axon_planner.refiner import LONGEST, Refiner, Verdict, sharpest_radpm
+from axon_planner.refiner import LONGEST, Refined, Refiner, Verdict, cost_of_drive
 from axon_planner.runtime import Navigator
 from axon_planner.sequence import (
     CELL_M,
@@ -31,6 +31,7 @@ from axon_planner.sequence import (
     see,
 )
 from axon_planner.smoothing import resample, shortcut, with_headings
+from axon_planner.speeds import sharpest_radpm, speeds_along
 
 RADIUS_M = Discs(CONFIG).radius_m
 
@@ -45,8 +46,11 @@ class Case:
         self.field, self.raw, self.classical = costmap.field(), plan.raw, plan.path
         self.line = shortcut(plan.raw, planner.cost_of(self.field), self.field) if plan.found else plan.raw
 
-    def planned_by(self, network) -> tuple[np.ndarray, Verdict]:
+    def planned_by(self, network) -> Refined:
         return SequencePlanner(network).plan(CONFIG, self.field, self.raw, self.classical)
+
+    def cost_of(self, path: np.ndarray) -> float:
+        return cost_of_drive(CONFIG, self.field, path, speeds_along(CONFIG, self.field, path))
 
 
 def straight(planes: np.ndarray, spans: np.ndarray) -> np.ndarray:
@@ -179,8 +183,9 @@ HOSTILE = {
 def test_whatever_the_network_says_the_classical_path_is_there_with_the_reason(name, seed):
     network, reasons = HOSTILE[name]
     case = Case(seed)
-    path, verdict = case.planned_by(network)
-    assert path is case.classical and verdict in reasons
+    planned = case.planned_by(network)
+    assert planned.path is case.classical and planned.verdict in reasons
+    assert planned.speeds_mps == pytest.approx(speeds_along(CONFIG, case.field, case.classical))
 
 
 def test_next_to_the_goal_nobody_is_asked():
@@ -188,8 +193,9 @@ def test_next_to_the_goal_nobody_is_asked():
     line = np.array([[0.0, 0.0], [0.3, 0.0]])
     classical = with_headings(resample(line, 0.05))
     planner = SequencePlanner(lambda *seen: called.append(seen))
-    path, verdict = planner.plan(CONFIG, case.field, line, classical)
-    assert path is classical and verdict is Verdict.SHORT and not called and planner.counts[Verdict.SHORT] == 1
+    planned = planner.plan(CONFIG, case.field, line, classical)
+    assert planned.path is classical and planned.verdict is Verdict.SHORT and not called
+    assert planner.counts[Verdict.SHORT] == sum(planner.counts.values()) == 1
 
 
 def slow_clearance(field: Field, poses: np.ndarray) -> float:
@@ -210,14 +216,14 @@ def assert_sound(case: Case, path: np.ndarray) -> None:
     assert room > CONFIG.safety_margin_m and room >= min(before, CONFIG.near_clearance_m) - STEP_M
     limit = max(sharpest_radpm(case.classical), CONFIG.max_turn_radps / CONFIG.max_speed_mps)
     assert sharpest_radpm(path) <= limit
-    costs = [path_cost(resample(p[:, :2], 0.1), case.field, Discs(CONFIG)) for p in (path, case.classical)]
-    assert costs[0] < costs[1]
+    assert case.cost_of(path) < case.cost_of(case.classical)
 
 
 def nearly_best(case: Case, rng: np.random.Generator, noise_m: float):
     """A network that knows the best curve of L-BFGS between two places in sight, and trembles."""
     reference = make_reference(case.line)
-    best = reference.curve(descend(reference, case.field, Discs(CONFIG)))
+    offsets, _ = descend(reference, case.field, Discs(CONFIG), DriveScales.of(CONFIG.limits))
+    best = reference.curve(offsets)
     wrong = resample(noise_m * rng.standard_normal((8, 2)), 1.0, WAYPOINTS + 1)
     window, _ = see(case.field, best[0], best[-1], RADIUS_M)
     return lambda planes, spans: (window.from_map(resample(best, 1.0, WAYPOINTS + 1)) + wrong)[None]
@@ -231,19 +237,19 @@ def test_a_path_that_is_taken_is_sound_by_brute_force_and_any_other_is_the_class
         if not len(case.raw):
             continue
         for noise_m in (0.0, 0.03, 0.1):
-            path, verdict = case.planned_by(nearly_best(case, rng, noise_m))
-            verdicts.append(verdict)
-            if verdict is Verdict.REFINED:
-                assert_sound(case, path)
+            planned = case.planned_by(nearly_best(case, rng, noise_m))
+            verdicts.append(planned.verdict)
+            if planned.verdict is Verdict.REFINED:
+                assert_sound(case, planned.path)
             else:
-                assert path is case.classical
+                assert planned.path is case.classical
     assert verdicts.count(Verdict.REFINED) >= 5 and len(set(verdicts)) > 1
 
 
 def test_the_refiner_comes_where_the_proposal_does_not_hold():
     planner = PathPlanner(
         CONFIG,
-        Refiner(lambda seen: np.full((1, seen.shape[2]), np.nan)),
+        Refiner(lambda reference, *_: np.full((2, len(reference.points)), np.nan)),
         sequence=SequencePlanner(HOSTILE["noise"][0]),
     )
     result = planner.plan(costmap_of(random_map(0)), START, GOAL)
@@ -255,7 +261,7 @@ def test_the_refiner_comes_where_the_proposal_does_not_hold():
 
 
 def test_a_model_that_is_not_there_is_refused_by_name():
-    driver = Navigator(PlannerConfig(sequence_model="no-such.onnx"))
+    driver = Navigator(PlannerConfig(refine=False, sequence_model="no-such.onnx"))
     with pytest.raises(ModelError, match="no-such"):
         driver.plan_sequence(np.zeros(3), np.array([3.0, 0.0, 0.0]))
 
@@ -320,10 +326,10 @@ def test_most_proposals_of_the_shipped_network_are_free_and_taken_ones_are_sound
         case = Case(seed)
         curve = shipped.propose(CONFIG, case.field, START[:2], GOAL[:2], case.classical[:, :2])
         free.append(clearance_along(CONFIG, case.field, with_headings(resample(curve, 0.05))) > 0.0)
-        path, verdict = shipped.plan(CONFIG, case.field, case.raw, case.classical)
-        if verdict is Verdict.REFINED:
+        planned = shipped.plan(CONFIG, case.field, case.raw, case.classical)
+        if planned.verdict is Verdict.REFINED:
             taken += 1
-            assert_sound(case, path)
+            assert_sound(case, planned.path)
     assert np.mean(free) > 0.5 and taken > 0
 
 
