@@ -31,7 +31,7 @@ from axon_planner.planning import PathPlanner, path_length
 from axon_planner.refiner import Verdict, cost_of_drive
 from axon_planner.sequence import CELLS, PLANES, REACH_M, WAYPOINTS, SequencePlanner, Window, in_sight, legs_of, see
 from axon_planner.sequence_model import SequenceNet
-from axon_planner.smoothing import resample, with_headings
+from axon_planner.smoothing import resample, spread, with_headings
 from axon_planner.speeds import speeds_along
 from training.export import export_onnx
 from training.harness import Run, Trained
@@ -165,7 +165,7 @@ class Batches:
     def batch(self, pieces: list[tuple[int, np.ndarray]]) -> Batch:
         """The tensors of pieces (N, 3) of the routes of these numbers."""
         labels = [resample(piece[:, :2], SPACING_M, WAYPOINTS + 1) for _, piece in pieces]
-        speeds = [_spread(piece[:, 2], WAYPOINTS + 1) for _, piece in pieces]
+        speeds = [spread(piece[:, 2], WAYPOINTS + 1) for _, piece in pieces]
         fields = [self.routes[k].field for k, _ in pieces]
         seen = [
             see(field, label[0], label[-1], self.discs.radius_m) for field, label in zip(fields, labels, strict=True)
@@ -187,10 +187,6 @@ class Batches:
             _stack(costs),
             torch.tensor([self.which[k] for k, _ in pieces]),
         )
-
-
-def _spread(values: np.ndarray, count: int) -> np.ndarray:
-    return np.interp(np.linspace(0.0, len(values) - 1.0, count), np.arange(len(values)), values)
 
 
 def _stack(arrays: list) -> torch.Tensor:

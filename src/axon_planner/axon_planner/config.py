@@ -58,6 +58,11 @@ class PlannerConfig:
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
     refine: bool = param(True, "Let the refiner's network move the path, where that makes it better")
+    refine_by: str = param(
+        "network",
+        "What refines: the network, or the gradient descent that it learned from, in many times the time",
+        choices=("network", "descent"),
+    )
     refiner_model: str = param("refiner", "Refiner: a shipped model's name, or an ONNX file", read_only=True)
     guide: bool = param(False, "Let the guide's network order the search, whose paths then cost at most guide_bound")
     guide_bound: float = param(1.5, "Largest cost of a guided path, over the cheapest one's", minimum=1.0, maximum=10.0)
@@ -113,9 +118,9 @@ class PlannerConfig:
     reverse_weight: float = param(
         2.0, "Price of a metre driven backward, where the scanner is blind", minimum=0.0, maximum=100.0
     )
-    near_weight: float = param(0.6, "Price of driving near obstacles, per s", minimum=0.0, maximum=100.0)
+    near_weight: float = param(0.6, "Price of a metre driven near obstacles", minimum=0.0, maximum=100.0)
     near_clearance_m: float = param(
-        0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0
+        0.15, "Clearance below which a metre costs near_weight", unit="m", minimum=0.01, maximum=2.0
     )
     speed_margin_s: float = param(0.04, "Clearance to keep per speed, as time", unit="s", minimum=0.0, maximum=1.0)
     lookahead_time_s: float = param(

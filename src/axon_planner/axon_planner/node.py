@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
+from geometry_msgs.msg import Point, PoseStamped, Twist, TwistStamped
 from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import LaserScan
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker
 
 from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
@@ -52,6 +54,7 @@ PLANNER_IDS = ("", "GridBased", "astar", "sequence")
 CONTROLLER_IDS = {"": None, "FollowPath": None, **{name: name for name in CONTROLLERS}}
 FEEDBACK_S = 0.2
 COSTMAP_PERIOD_S = 1.0
+SPEEDS_WIDTH_M, SPEEDS_HEIGHT_M = 0.05, 0.02  # the line of speeds, a little above the plan that it lies on
 # Metres or radians that a goal in the map moves before anybody minds: localisation always trembles a little.
 CORRECTION = 0.01
 
@@ -114,7 +117,7 @@ class Drive:
 
 
 class PlannerNode(SkillNode):
-    """Subscribes scan, odom, map, goal_pose; publishes cmd_vel_nav, plan, plan_raw, costmap; serves three actions."""
+    """Subscribes scan, odom, map, goal_pose; publishes cmd_vel_nav, plans and costmap; serves three actions."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", PlannerConfig, **kwargs)
@@ -135,6 +138,7 @@ class PlannerNode(SkillNode):
         self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
         self._plan_output = self.output(Path, "plan", RESULT)
         self._raw_output = self.output(Path, "plan_raw", RESULT)
+        self._speeds_output = self.output(Marker, "plan_speeds", RESULT)
         self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
         self.input(LaserScan, "scan", self._scans.take, SENSOR)
         self.input(Odometry, "odom", self._motion.take, SENSOR)
@@ -378,6 +382,9 @@ class PlannerNode(SkillNode):
         self._published_path = path
         if self._plan_output.watched:
             self._plan_output.publish(self._path_msg(path))
+        speeds = self._navigator.speeds_mps
+        if speeds is not None and self._speeds_output.watched:
+            self._speeds_output.publish(speeds_marker(path, speeds / self.config.max_speed_mps, self._header()))
         plan = self._navigator.plan
         if plan is not None and plan.found and self._raw_output.watched:
             self._raw_output.publish(self._path_msg(np.column_stack([plan.raw, np.zeros(len(plan.raw))])))
@@ -407,6 +414,17 @@ class PlannerNode(SkillNode):
 
     def _target(self, frame: str, poses: np.ndarray) -> Target:
         return Target(frame, poses, pose_of_frame(self, self.config.global_frame, frame))
+
+
+def speeds_marker(path: np.ndarray, shares: np.ndarray, head: Any) -> Marker:
+    """A path (N, 3) as a line, from red where it is driven slowly to green at top speed; `shares` (N,) of that."""
+    strip = Marker(header=head, ns="plan_speeds", type=Marker.LINE_STRIP, action=Marker.ADD)
+    strip.scale.x, strip.pose.orientation.w = SPEEDS_WIDTH_M, 1.0
+    strip.points = [Point(x=float(x), y=float(y), z=SPEEDS_HEIGHT_M) for x, y in path[:, :2]]
+    bright = np.clip(shares, 0.0, 1.0)
+    reds, greens = np.minimum(1.0, 2.0 * (1.0 - bright)), np.minimum(1.0, 2.0 * bright)
+    strip.colors = [ColorRGBA(r=float(r), g=float(g), b=0.1, a=1.0) for r, g in zip(reds, greens, strict=True)]
+    return strip
 
 
 def _farthest_apart(a: np.ndarray, b: np.ndarray) -> float:

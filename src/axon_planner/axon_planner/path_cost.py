@@ -116,6 +116,17 @@ def smooth(points: np.ndarray) -> np.ndarray:
     return points
 
 
+def smooth_adjoint(slopes: np.ndarray) -> np.ndarray:
+    """S^T of slopes (N, ...): by the points that were smoothed, of what is known by the smooth ones."""
+    slopes = np.array(slopes, dtype=np.float64)
+    for _ in range(SMOOTHING):
+        inner = slopes[1:-1].copy()
+        slopes[1:-1] *= 0.5
+        slopes[:-2] += 0.25 * inner
+        slopes[2:] += 0.25 * inner
+    return slopes
+
+
 @lru_cache(maxsize=64)
 def smoother(count: int) -> np.ndarray:
     """S as a matrix (count, count)."""
@@ -169,13 +180,12 @@ def descend(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (N,) in metres and speeds (N,) that minimise J by L-BFGS: what the refiner is measured against."""
     count = len(reference.points)
-    blur = smoother(count)
     bound = MAX_OFFSET_M * reference.ramp
 
     def objective(variables: np.ndarray) -> tuple[float, np.ndarray]:
         curve = reference.curve(variables[:count])
         cost, by_points, by_speeds = drive_cost(curve, variables[count:], field, discs, scales, reference.spacing_m)
-        return cost, np.concatenate([((blur.T @ by_points) * reference.normals).sum(axis=1), by_speeds])
+        return cost, np.concatenate([(smooth_adjoint(by_points) * reference.normals).sum(axis=1), by_speeds])
 
     low, high = speed_bounds(count)
     bounds = [*zip(-bound, bound, strict=True), *zip(low, high, strict=True)]

@@ -31,7 +31,7 @@ from axon_planner.path_cost import (
     make_reference,
     speed_bounds,
 )
-from axon_planner.smoothing import path_length, resample, with_headings
+from axon_planner.smoothing import path_length, resample, spread, with_headings
 from axon_planner.speeds import drivable_speeds, sharpest_radpm, speeds_along
 
 STRIP = 21
@@ -151,7 +151,7 @@ class Refiner:
         path = with_headings(
             resample(curve.points, POSES_M), last_yaw_rad=classical[-1, 2], first_yaw_rad=classical[0, 2]
         )
-        speeds = drivable_speeds(config, path, _spread(curve.speeds, len(path)))
+        speeds = drivable_speeds(config, path, spread(curve.speeds, len(path)))
         verdict = judge(config, field, raw, (classical, kept), (path, speeds))
         return Refined(path, speeds, verdict) if verdict is Verdict.REFINED else Refined(classical, kept, verdict)
 
@@ -166,11 +166,6 @@ class Refiner:
                 return None
         bound = MAX_OFFSET_M * reference.ramp  # which holds the ends, whatever the network says
         return Curve(reference.curve(np.clip(offsets, -bound, bound)), np.clip(speeds, *speed_bounds(count)))
-
-
-def _spread(values: np.ndarray, count: int) -> np.ndarray:
-    """Values (N,) at even places along a line, at `count` even places along it."""
-    return np.interp(np.linspace(0.0, len(values) - 1.0, count), np.arange(len(values)), values)
 
 
 def _check_model(onnx: OnnxModel) -> None:
@@ -205,7 +200,7 @@ def judge(config: PlannerConfig, field: Field, raw: np.ndarray, classical: Drive
 def cost_of_drive(config: PlannerConfig, field: Field, path: np.ndarray, speeds_mps: np.ndarray) -> float:
     """J (1) of `path_cost`, in metres, of a path (N, 2+) at evenly spaced points with `speeds_mps` (N,) on it."""
     points = resample(path[:, :2], SPACING_M)
-    shares = _spread(speeds_mps / config.max_speed_mps, len(points))
+    shares = spread(speeds_mps / config.max_speed_mps, len(points))
     return drive_cost(points, shares, field, Discs(config), DriveScales.of(config.limits))[0]
 
 

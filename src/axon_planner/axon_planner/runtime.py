@@ -25,6 +25,7 @@ from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
 from axon_planner.sequence import SequencePlanner
+from axon_planner.speeds import speeds_along
 from axon_planner.tracker import Follower, FollowStatus, PathFollower
 
 __all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
@@ -100,6 +101,7 @@ class Navigator:
         """`refiner`: by default `config.refiner_model`, loaded where `config.refine` asks for it (ModelError)."""
         self.config = config or PlannerConfig()
         self.refiner = refiner
+        self._refines_by = None if refiner is None else self.config.refine_by
         self.guide: Guide | None = None
         self.sequence: SequencePlanner | None = None
         self._forget_all()
@@ -111,6 +113,7 @@ class Navigator:
         self.follower = self.make_follower()
         self.plan: PlanResult | None = None
         self.path: np.ndarray | None = None
+        self.speeds_mps: np.ndarray | None = None  # (N,) along `path`, where the plan has said so
         self.goal: np.ndarray | None = None
         self._plans_itself = True
         self._status, self._reason = NavStatus.IDLE, ""
@@ -171,15 +174,17 @@ class Navigator:
         self.config = self.costmap.config = config
         self.follower = self.make_follower()
         if self.path is not None:
-            self._take(self.path)
+            self._take(self.path, self.speeds_mps)
 
     def make_follower(self) -> Follower:
         """What follows the path: the drive's own choice, or the configured one."""
         return CONTROLLERS[self._controller or self.config.controller](self.config)
 
     def _make_planner(self, config: PlannerConfig) -> PathPlanner:
-        if config.refine and self.refiner is None:
-            self.refiner = Refiner.load(config.refiner_model)
+        if config.refine and config.refine_by != self._refines_by:
+            by_network = config.refine_by == "network"
+            self.refiner = Refiner.load(config.refiner_model) if by_network else Refiner.by_descent()
+            self._refines_by = config.refine_by
         if config.guide and self.guide is None:
             self.guide = Guide.load(config.guide_model)
         return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
@@ -327,6 +332,8 @@ class Navigator:
             self._replan(t_s, pose, field)
         if self.goal is None or self.path is None:
             return self._brake(velocity, dt_s)
+        if not self._plans_itself:
+            self._keep_speeds(t_s, field)
         return self._follow(t_s, pose, velocity, field, dt_s)
 
     def _field(self, pose: np.ndarray) -> Field:
@@ -350,7 +357,7 @@ class Navigator:
         if self.plan.found:
             self._no_path_since_s = None
             if self.path is None or self._is_better(self.plan, pose, field):
-                self._take(self.plan.path)
+                self._take(self.plan.path, self.plan.speeds_mps)
             return
         if self._no_path_since_s is None:
             self._no_path_since_s = t_s
@@ -380,9 +387,17 @@ class Navigator:
             return True
         return self.planner.cost_along(field, plan.path) < SWITCH_FACTOR * self.planner.cost_along(field, ahead)
 
-    def _take(self, path: np.ndarray) -> None:
-        self.path = path
-        self.follower.set_path(path, SKIP_M if self._plans_itself else 0.0)
+    def _keep_speeds(self, t_s: float, field: Field) -> None:
+        """Say anew, by what is seen now, how fast a path may be driven that somebody else has planned."""
+        if t_s >= self._next_plan_t_s:
+            self._next_plan_t_s = t_s + self.config.replan_period_s
+            self.follower.set_speeds(speeds_along(self.config, field, self.follower.path))
+
+    def _take(self, path: np.ndarray, speeds_mps: np.ndarray | None = None) -> None:
+        self.path, self.speeds_mps = path, speeds_mps
+        if not self._plans_itself:
+            self._next_plan_t_s = -math.inf  # of its speeds: at the next step
+        self.follower.set_path(path, SKIP_M if self._plans_itself else 0.0, speeds_mps)
 
     def _follow(self, t_s: float, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> Twist2:
         step = self.follower.step(pose, velocity, field, dt_s)

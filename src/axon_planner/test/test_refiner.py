@@ -23,6 +23,8 @@ from axon_planner.path_cost import (
     drive_cost,
     make_reference,
     path_cost,
+    smooth_adjoint,
+    smoother,
 )
 from axon_planner.planning import PathPlanner, path_length
 from axon_planner.refiner import CHANNELS, LONGEST, STRIP, Refined, Refiner, Verdict, cost_of_drive
@@ -107,6 +109,11 @@ def test_curves_keep_their_ends_and_straight_lines():
     assert moved[[0, -1]] == pytest.approx(np.array([[0.0, 0.0], [3.0, 1.0]]))
     middle = moved[len(moved) // 2] - reference.points[len(moved) // 2]
     assert middle == pytest.approx(0.3 * np.array([-1.0, 3.0]) / np.sqrt(10.0), abs=1e-6), "to the left"
+
+
+def test_the_adjoint_of_smoothing_is_its_transpose():
+    matrix = smoother(20)
+    assert smooth_adjoint(np.eye(20)) == pytest.approx(matrix.T)
 
 
 def test_descent_lowers_the_cost():

@@ -56,7 +56,7 @@ def test_a_curve_is_driven_at_the_turning_speed_at_most():
     for radius_m in (0.4, 0.7):
         path = with_headings(radius_m * np.stack([np.cos(turn), np.sin(turn)], axis=1))
         speeds = drivable_speeds(CONFIG, path, np.ones(60))
-        assert speeds[20:40].max() == pytest.approx(CONFIG.max_turn_radps * radius_m, rel=0.01)
+        assert speeds[20:40].max() == pytest.approx(CONFIG.max_turn_radps * radius_m, rel=0.02)  # chords of 0.1 m
 
 
 def test_duration_is_the_way_over_the_speed():
