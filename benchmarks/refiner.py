@@ -114,8 +114,9 @@ def main(args: argparse.Namespace) -> dict[str, float]:
     print("; ".join(f"{verdict.value} {count}" for verdict, count in verdicts.items() if count))
     numbers = metrics_of(scores, 1.0 - verdicts[Verdict.REFINED] / max(1, sum(verdicts.values())))
     numbers["fallback_not_better_rate"] = verdicts[Verdict.COSTLY] / numbers["paths"]
+    numbers |= sequence_rates(sequence)
     cost, ours, theirs, ours_checked, theirs_checked = np.array(ratios).T
-    return numbers | sequence_rates(sequence) | {
+    return numbers | {
         "cost_ratio_to_optimiser": float(cost.mean()),
         "cost_ratio_to_optimiser_p95": float(np.percentile(cost, 95)),
         "time_ratio_to_optimiser": float(np.median(ours / theirs)),
