@@ -160,16 +160,19 @@ class Batches:
     def draw(self, rng: np.random.Generator, count: int = BATCH) -> Batch:
         """A batch of random pieces."""
         chosen = rng.integers(0, len(self.routes), count)
-        return self.batch([(int(k), random_piece(self.routes[k].label, rng)) for k in chosen])
+        pieces = [(int(k), random_piece(self.routes[k].label, rng)) for k in chosen]
+        return self.batch(pieces, rng.random(count) < 0.5)
 
-    def batch(self, pieces: list[tuple[int, np.ndarray]]) -> Batch:
-        """The tensors of pieces (N, 3) of the routes of these numbers."""
+    def batch(self, pieces: list[tuple[int, np.ndarray]], mirrored: np.ndarray | None = None) -> Batch:
+        """The tensors of pieces (N, 3) of the routes of these numbers, some in `mirrored` (B,) windows."""
         labels = [resample(piece[:, :2], SPACING_M, WAYPOINTS + 1) for _, piece in pieces]
         speeds = [spread(piece[:, 2], WAYPOINTS + 1) for _, piece in pieces]
         fields = [self.routes[k].field for k, _ in pieces]
         seen = [
             see(field, label[0], label[-1], self.discs.radius_m) for field, label in zip(fields, labels, strict=True)
         ]
+        if mirrored is not None:
+            seen = [_mirrored(*each) if turn else each for each, turn in zip(seen, mirrored, strict=True)]
         windows: list[Window] = [window for window, _ in seen]
         spacings = [path_length(label) / WAYPOINTS for label in labels]
         costs = [
@@ -187,6 +190,10 @@ class Batches:
             _stack(costs),
             torch.tensor([self.which[k] for k, _ in pieces]),
         )
+
+
+def _mirrored(window: Window, planes: np.ndarray) -> tuple[Window, np.ndarray]:
+    return window.mirrored(), planes[:, ::-1]
 
 
 def _stack(arrays: list) -> torch.Tensor:
@@ -285,10 +292,11 @@ def measure(planner: SequencePlanner, routes: list[Route]) -> dict[str, float]:
     config = PlannerConfig()
     free, ratios, legs = [], [], []
     for route in routes:
-        ends = route.classical[[0, -1], :2]
-        curve = planner.propose(config, route.field, *ends, route.classical[:, :2])
-        free.append(curve is not None and clearance_along(config, route.field, with_headings(curve)) > 0.0)
-        legs.append(len(legs_of(route.classical[:, :2])) == 2)
+        if clearance_along(config, route.field, route.classical) > 0.0:
+            ends = route.classical[[0, -1], :2]
+            curve = planner.propose(config, route.field, *ends, route.classical[:, :2])
+            free.append(curve is not None and clearance_along(config, route.field, with_headings(curve)) > 0.0)
+            legs.append(len(legs_of(route.classical[:, :2])) == 2)
         planned = planner.plan(config, route.field, route.raw, route.classical)
         if planned.verdict is Verdict.REFINED:
             kept = speeds_along(config, route.field, route.classical)
@@ -325,8 +333,9 @@ def describe(file: Path, metrics: dict[str, float]) -> Trained:
         evaluation=(
             "Routes between random places of 32 worlds of the simulator (BARN-like, rooms, apartments, warehouses) "
             "whose seeds are none of the training's, half of them as a scanner saw them. `collision_free_rate` is of "
-            "whole proposed routes, unchecked; `one_leg` of those that lie in one window. `fallback_rate` is "
-            "after the planner's checks, `refused_...` its parts; `cost_ratio_taken` is the cost of the taken "
+            "whole proposed routes, unchecked, among those whose classical path touches nothing (some begin or end "
+            "where the base has no room); `one_leg` of those that lie in one window. `fallback_rate` is after the "
+            "planner's checks, of all routes, `refused_...` its parts; `cost_ratio_taken` is the cost of the taken "
             "proposals over the elastic band's. `./axon bench refiner` measures on BARN."
         ),
         limits=(

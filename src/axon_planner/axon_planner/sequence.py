@@ -3,7 +3,9 @@
 
 The network sees a square of the costmap about the way from one place to another and emits WAYPOINTS waypoints one after
 another, each from the one before. A goal that it cannot see the way to is reached in legs between places of the
-classical route; one call answers for all of them. The joined path goes through the refiner's check (`refiner.judge`):
+classical route. Each leg is proposed twice, for the scene and for its mirror image, and the cheaper one stays: two
+guesses at the way around are better than one, and a mirrored scene gets the mirrored path. One call of the network
+answers for all of that. The joined path goes through the refiner's check (`refiner.judge`):
 the footprint along the whole length, the turning limit, the length against A*'s, the cost against the classical path.
 """
 
@@ -20,7 +22,7 @@ from axon_core.models import ModelError, find_model
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import Discs
-from axon_planner.path_cost import COMFORT_M, SPACING_M, smooth
+from axon_planner.path_cost import COMFORT_M, SPACING_M, path_cost, smooth
 from axon_planner.refiner import POSES_M, SHORTEST_M, Refined, Verdict, judge
 from axon_planner.smoothing import path_length, resample, with_headings
 from axon_planner.speeds import speeds_along
@@ -45,8 +47,7 @@ class Window:
     """A square of the plane about the way from one place to another, turned so that the way runs along its x.
 
     `center_m` (2,) is the middle of the way, `axes` (2, 2) the unit vectors of x and y as rows, `span_m` its length:
-    the ends lie at (-span / 2, 0) and (span / 2, 0). The y axis points to the more open side, left or right, so that a
-    mirrored scene is seen just as the scene itself, and gets the mirrored path.
+    the ends lie at (-span / 2, 0) and (span / 2, 0). The y axis points to the left, to the right in a mirrored window.
     """
 
     center_m: np.ndarray
@@ -57,6 +58,10 @@ class Window:
         """Points (..., 2) of the window in the field's frame."""
         return self.center_m + points @ self.axes
 
+    def mirrored(self) -> Window:
+        """The same square with y the other way."""
+        return Window(self.center_m, self.axes * np.array([[1.0], [-1.0]]), self.span_m)
+
     def from_map(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2) of the field's frame in the window's."""
         return (points - self.center_m) @ self.axes.T
@@ -65,8 +70,9 @@ class Window:
 def see(field: Field, start: np.ndarray, goal: np.ndarray, radius_m: float) -> tuple[Window, np.ndarray]:
     """The window between two places (2,), and what the network sees there, (PLANES, CELLS, CELLS) float32.
 
-    Rows run along y, columns along x. The planes are the room of a disc of `radius_m` in units of COMFORT_M, within
-    -0.5 .. 1.5; the distance to obstacles in units of FAR_M, at most 1; and 1 where nobody looked or outside the field.
+    Rows run along y, columns along x: turned over, they are what the mirrored window shows. The planes are the room of
+    a disc of `radius_m` in units of COMFORT_M, within -0.5 .. 1.5; the distance to obstacles in units of FAR_M, at most
+    1; and 1 where nobody looked or outside the field.
     """
     way = goal - start
     span = float(np.linalg.norm(way))
@@ -76,11 +82,8 @@ def see(field: Field, start: np.ndarray, goal: np.ndarray, radius_m: float) -> t
     distance = field.distance_at(places).reshape(CELLS, CELLS)
     room = np.clip((distance - radius_m) / COMFORT_M, -0.5, 1.5)
     far = np.clip(distance / FAR_M, 0.0, 1.0)
-    planes = np.stack([room, far, _unknown_at(field, places).reshape(CELLS, CELLS)]).astype(np.float32)
-    if far[CELLS // 2 :].sum() >= far[: CELLS // 2].sum():
-        return window, planes
-    mirrored = Window(window.center_m, window.axes * np.array([[1.0], [-1.0]]), span)
-    return mirrored, np.ascontiguousarray(planes[:, ::-1])
+    planes = np.stack([room, far, _unknown_at(field, places).reshape(CELLS, CELLS)])
+    return window, planes.astype(np.float32)
 
 
 def _places() -> np.ndarray:
@@ -187,18 +190,22 @@ class SequencePlanner:
         A `route` (M, 2) there is cut into legs in sight. Without one the goal must be within REACH_M (ValueError).
         """
         places = self._places(start, goal, route)
-        seen = [see(field, a, b, Discs(config).radius_m) for a, b in pairwise(places)]
+        discs = Discs(config)
+        seen = [see(field, a, b, discs.radius_m) for a, b in pairwise(places)]
+        windows = [window for window, _ in seen]
+        windows += [window.mirrored() for window in windows]
         planes = np.stack([planes for _, planes in seen])
-        spans = np.array([[window.span_m] for window, _ in seen], np.float32)
-        points = np.asarray(self._network(planes, spans))
-        if points.shape != (len(seen), WAYPOINTS + 1, 2) or not np.isfinite(points).all():
+        spans = np.array([[window.span_m] for window in windows], np.float32)
+        points = np.asarray(self._network(np.concatenate([planes, planes[:, :, ::-1]]), spans))
+        if points.shape != (len(windows), WAYPOINTS + 1, 2) or not np.isfinite(points).all():
             return None
         points = np.clip(points.astype(np.float64), -HALF_M, HALF_M)
+        legs = [window.to_map(leg) for window, leg in zip(windows, points, strict=True)]
         pieces = [places[:1]]
-        for (window, _), leg, end in zip(seen, points, places[1:], strict=True):
-            pieces += [window.to_map(leg[1:-1]), end[None]]  # the ends are ours, whatever the network says
-        line = np.concatenate(pieces)
-        return smooth(resample(line, SPACING_M))
+        for leg, mirrored, end in zip(legs[: len(seen)], legs[len(seen) :], places[1:], strict=True):
+            cheaper = min(leg, mirrored, key=lambda points: path_cost(smooth(points), field, discs))
+            pieces += [cheaper[1:-1], end[None]]  # the ends are ours, whatever the network says
+        return smooth(resample(np.concatenate(pieces), SPACING_M))
 
     @staticmethod
     def _places(start: np.ndarray, goal: np.ndarray, route: np.ndarray | None) -> np.ndarray:
