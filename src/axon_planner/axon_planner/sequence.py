@@ -5,8 +5,8 @@ The network sees a square of the costmap about the way from one place to another
 another, each from the one before. A goal that it cannot see the way to is reached in legs between places of the
 classical route. Each leg is proposed twice, for the scene and for its mirror image, and the cheaper one stays: two
 guesses at the way around are better than one, and a mirrored scene gets the mirrored path. One call of the network
-answers for all of that. The joined path goes through the refiner's check (`refiner.judge`):
-the footprint along the whole length, the turning limit, the length against A*'s, the cost against the classical path.
+answers for all of that. The joined path goes through the refiner's check (`refiner.judge`): the footprint along the
+whole length, the turning limit, the length against A*'s, the cost against the classical path.
 """
 
 from __future__ import annotations
@@ -103,10 +103,7 @@ def _unknown_at(field: Field, points: np.ndarray) -> np.ndarray:
 
 
 def in_sight(ways: np.ndarray) -> np.ndarray:
-    """Whether the network can see ways (K, N, 2), (K,): their ends lie within REACH_M of each other, and no point of
-
-    them within EDGE_M of the edge of the window about these.
-    """
+    """Whether ways (K, N, 2) are in sight, (K,): ends within REACH_M, all points EDGE_M inside the window about them."""
     way = ways[:, -1] - ways[:, 0]
     span = np.linalg.norm(way, axis=1)
     ahead = np.where(span[:, None] > NEAREST_M, way / np.maximum(span, NEAREST_M)[:, None], [1.0, 0.0])
@@ -187,25 +184,30 @@ class SequencePlanner:
     ) -> np.ndarray | None:
         """The network's curve (N, 2) from `start` (2,) to `goal` (2,), unchecked; None where it makes no sense.
 
-        A `route` (M, 2) there is cut into legs in sight. Without one the goal must be within REACH_M (ValueError).
+        A `route` (M, 2) from one to the other is cut into legs in sight. Without one the goal must be within REACH_M
+        (ValueError).
         """
-        places = self._places(start, goal, route)
-        discs = Discs(config)
+        places, discs = self._places(start, goal, route), Discs(config)
         seen = [see(field, a, b, discs.radius_m) for a, b in pairwise(places)]
-        windows = [window for window, _ in seen]
-        windows += [window.mirrored() for window in windows]
-        planes = np.stack([planes for _, planes in seen])
-        spans = np.array([[window.span_m] for window in windows], np.float32)
-        points = np.asarray(self._network(np.concatenate([planes, planes[:, :, ::-1]]), spans))
-        if points.shape != (len(windows), WAYPOINTS + 1, 2) or not np.isfinite(points).all():
+        legs = self._ask([window for window, _ in seen], np.stack([planes for _, planes in seen]))
+        if legs is None:
             return None
-        points = np.clip(points.astype(np.float64), -HALF_M, HALF_M)
-        legs = [window.to_map(leg) for window, leg in zip(windows, points, strict=True)]
         pieces = [places[:1]]
-        for leg, mirrored, end in zip(legs[: len(seen)], legs[len(seen) :], places[1:], strict=True):
-            cheaper = min(leg, mirrored, key=lambda points: path_cost(smooth(points), field, discs))
+        for guesses, end in zip(legs, places[1:], strict=True):
+            cheaper = min(guesses, key=lambda points: path_cost(smooth(points), field, discs))
             pieces += [cheaper[1:-1], end[None]]  # the ends are ours, whatever the network says
         return smooth(resample(np.concatenate(pieces), SPACING_M))
+
+    def _ask(self, windows: list[Window], planes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Two guesses (WAYPOINTS + 1, 2) for each window, in the field's frame; None where the answer is none."""
+        both = [*windows, *(window.mirrored() for window in windows)]
+        spans = np.array([[window.span_m] for window in both], np.float32)
+        points = np.asarray(self._network(np.concatenate([planes, planes[:, :, ::-1]]), spans))
+        if points.shape != (len(both), WAYPOINTS + 1, 2) or not np.isfinite(points).all():
+            return None
+        points = np.clip(points.astype(np.float64), -HALF_M, HALF_M)
+        legs = [window.to_map(leg) for window, leg in zip(both, points, strict=True)]
+        return list(zip(legs[: len(windows)], legs[len(windows) :], strict=True))
 
     @staticmethod
     def _places(start: np.ndarray, goal: np.ndarray, route: np.ndarray | None) -> np.ndarray:
