@@ -103,7 +103,7 @@ def _unknown_at(field: Field, points: np.ndarray) -> np.ndarray:
 
 
 def in_sight(ways: np.ndarray) -> np.ndarray:
-    """Whether ways (K, N, 2) are in sight, (K,): ends within REACH_M, all points EDGE_M inside the window about them."""
+    """Whether ways (K, N, 2) are in sight, (K,): ends within REACH_M, all points EDGE_M inside their window."""
     way = ways[:, -1] - ways[:, 0]
     span = np.linalg.norm(way, axis=1)
     ahead = np.where(span[:, None] > NEAREST_M, way / np.maximum(span, NEAREST_M)[:, None], [1.0, 0.0])
