@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Path refiner: paths through BARN worlds and apartments, smoothed in five ways, checked against the true obstacles.
+"""Path refiner: paths through BARN worlds and apartments, made in seven ways, checked against the true obstacles.
 
 The planner knows the whole world as a grid of 0.04 m cells. In each BARN world A* plans the benchmark's task and a few
 ways between random places, in each apartment a few ways. Beside the refiner (the network's path where it passes the
 planner's checks, else the elastic band's) stand A*'s own path, the elastic band, a smoothing B-spline through A*'s path
-(FITPACK), the network's path unchecked, and L-BFGS on the cost that the network was trained on, unchecked too. A path
+(FITPACK), the network's path unchecked, and L-BFGS on the cost that the network was trained on, unchecked too; and the
+sequence planner, checked (its proposal, else the elastic band's path) and unchecked (`sequence_raw`). A path
 collides where the footprint, 0.42 x 0.33 m, touches a cylinder or a wall anywhere on it (in an apartment: a cell of a
 grid of 1 cm): poses every 5 mm and 0.02 rad, the turns on the spot at both ends included. Clearance is that of the
 footprint; curvature is measured on pieces of 0.1 m; maxima are of each path, then averaged; times are medians.
@@ -36,6 +37,7 @@ from axon_planner.outline import Discs
 from axon_planner.path_cost import DriveScales, drive_cost
 from axon_planner.planning import PathPlanner, path_length
 from axon_planner.refiner import Driven, Refiner, Verdict
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, resample, shortcut, spread, with_headings
 from axon_planner.speeds import drivable_speeds, duration_s, sharpest_radpm, speeds_along
 from axon_sim.barn import BarnWorld, generate_barn, list_barn, load_barn
@@ -48,7 +50,7 @@ MAP_SIZE_M = 24.0
 FINE_M = 0.01
 NEAR_M = 3.0
 LAST_SEED = 499_999
-METHODS = ("refiner", "astar", "band", "spline", "network", "descent")
+METHODS = ("refiner", "astar", "band", "spline", "network", "descent", "sequence", "sequence_raw")
 HALF_M = np.array([0.21, 0.165])
 
 
@@ -83,12 +85,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paths", type=int, default=1, metavar="N", help="random paths in each world beside the task")
     parser.add_argument("--apartments", type=int, default=30, metavar="N", help="N apartments too (default: 30)")
     parser.add_argument("--model", default="refiner", metavar="M", help="a shipped model's name or an ONNX file")
+    parser.add_argument("--sequence-model", default="sequence", metavar="M", help="the same for the sequence planner")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw every world into this folder")
 
 
 def main(args: argparse.Namespace) -> dict[str, float]:
     """Plan and refine in all worlds; ValueError for data that is not there."""
     refiner, descent = Refiner.load(args.model), Refiner.by_descent()
+    sequence = SequencePlanner.load(args.sequence_model)
     planner = PathPlanner(PlannerConfig(map_size_m=MAP_SIZE_M))
     scores: dict[str, list[Score]] = {method: [] for method in METHODS}
     ratios = []
@@ -99,8 +103,8 @@ def main(args: argparse.Namespace) -> dict[str, float]:
             if case is None:
                 continue
             if not ratios:
-                compile_all(refiner, descent, planner, case)
-            paths = {method: timed(make, method, refiner, planner, case) for method in METHODS}
+                compile_all(refiner, descent, sequence, planner, case)
+            paths = {method: timed(make, method, refiner, sequence, planner, case) for method in METHODS}
             ratios.append(ratios_of(refiner, descent, planner.config, case))
             for method, (driven, time_ms) in paths.items():
                 scores[method].append(score(driven, case, place.obstacles, time_ms))
@@ -110,6 +114,7 @@ def main(args: argparse.Namespace) -> dict[str, float]:
     print("; ".join(f"{verdict.value} {count}" for verdict, count in verdicts.items() if count))
     numbers = metrics_of(scores, 1.0 - verdicts[Verdict.REFINED] / max(1, sum(verdicts.values())))
     numbers["fallback_not_better_rate"] = verdicts[Verdict.COSTLY] / numbers["paths"]
+    numbers |= sequence_rates(sequence)
     cost, ours, theirs, ours_checked, theirs_checked = np.array(ratios).T
     return numbers | {
         "cost_ratio_to_optimiser": float(cost.mean()),
@@ -134,12 +139,24 @@ def ratios_of(refiner: Refiner, descent: Refiner, config: PlannerConfig, case: C
     return costs[0] / costs[1], *times, *checked
 
 
-def compile_all(refiner: Refiner, descent: Refiner, planner: PathPlanner, case: Case) -> None:
+def sequence_rates(sequence: SequencePlanner) -> dict[str, float]:
+    """Shares of the sequence planner's proposals that were not taken: all, and by reason."""
+    total = max(1, sum(sequence.counts.values()))
+    kept = {verdict: n for verdict, n in sequence.counts.items() if n and verdict is not Verdict.REFINED}
+    print("sequence: " + "; ".join(f"{verdict.value} {n}" for verdict, n in kept.items()))
+    reasons = {f"sequence_fallback_{verdict.name.lower()}_rate": n / total for verdict, n in kept.items()}
+    return {"sequence_fallback_rate": sum(kept.values()) / total} | reasons
+
+
+def compile_all(
+    refiner: Refiner, descent: Refiner, sequence: SequencePlanner, planner: PathPlanner, case: Case
+) -> None:
     """Let everything run once, so that no time is that of a compiler."""
     for method in METHODS:
-        make(method, refiner, planner, case)
+        make(method, refiner, sequence, planner, case)
     ratios_of(refiner, descent, planner.config, case)
     refiner.reset_counts()
+    sequence.reset_counts()
 
 
 def places(args: argparse.Namespace) -> Iterator[Place]:
@@ -242,18 +259,23 @@ def plan(planner: PathPlanner, costmap: Costmap, start: np.ndarray, goal: np.nda
     return Case(field, start, goal, result.raw, line, result.path)
 
 
-def make(method: str, refiner: Refiner, planner: PathPlanner, case: Case) -> Driven:
+def make(method: str, refiner: Refiner, sequence: SequencePlanner, planner: PathPlanner, case: Case) -> Driven:
     """The path (N, 3) of one method, and the speeds (N,) on it."""
     config, field = planner.config, case.field
     if method == "refiner":
         refined = refiner.refine(config, field, case.raw, case.line, case.classical)
         return refined.path, refined.speeds_mps
+    if method == "sequence":
+        planned = sequence.plan(config, field, case.raw, case.classical)
+        return planned.path, planned.speeds_mps
     if method in ("network", "descent"):
         curve = (refiner if method == "network" else Refiner.by_descent()).propose(config, field, case.line)
         path = posed(curve.points, case)
         return path, drivable_speeds(config, path, spread(curve.speeds, len(path)))
     if method == "astar":
         points = case.raw
+    elif method == "sequence_raw":
+        points = sequence.propose(config, field, case.start[:2], case.goal[:2], case.classical[:, :2])
     elif method == "band":
         points = elastic_band(resample(case.line, 0.05), field, planner.soft_m)
     else:

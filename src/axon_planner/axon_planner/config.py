@@ -65,8 +65,9 @@ class PlannerConfig:
 
     planner: str = param(
         "astar",
-        "What plans: by cells (astar, weighted, theta), by poses with turns on the spot (footprint) or arcs (hybrid)",
-        choices=("astar", "weighted", "theta", "footprint", "hybrid"),
+        "What plans: by cells (astar, weighted, theta), a network first (sequence), by poses with turns on the spot "
+        "(footprint) or arcs (hybrid)",
+        choices=("astar", "weighted", "theta", "sequence", "footprint", "hybrid"),
     )
     search_weight: float = param(
         1.0, "Planner weighted: its paths cost at most so many times the cheapest", minimum=1.0, maximum=100.0
@@ -81,6 +82,7 @@ class PlannerConfig:
     guide: bool = param(False, "Let the guide's network order the search, whose paths then cost at most guide_bound")
     guide_bound: float = param(1.5, "Largest cost of a guided path, over the cheapest one's", minimum=1.0, maximum=10.0)
     guide_model: str = param("guide", "Guide: a shipped model's name, or an ONNX file", read_only=True)
+    sequence_model: str = param("sequence", "Sequence planner: a shipped model's name, or an ONNX file", read_only=True)
 
     goal_tolerance_m: float = param(0.15, "Distance at which a goal is reached", unit="m", minimum=0.01, maximum=5.0)
     goal_yaw_tolerance_rad: float = param(

@@ -22,6 +22,7 @@ from visualization_msgs.msg import Marker
 
 from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
+from axon_core.models import ModelError
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
 from axon_planner.planning import PLANNERS, PlanResult
@@ -170,7 +171,7 @@ class PlannerNode(SkillNode):
 
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
-        values = {"planner": self.config.planner, "guided_searches": self._guide_text()}
+        values = {"planner": self.config.planner, "guided_searches": self._guide_text()} | self._sequence_values()
         if refiner is None or not self.config.refine:
             return {"refined_paths": "off"} | values
         counts = refiner.counts
@@ -179,6 +180,17 @@ class PlannerNode(SkillNode):
             "refined_paths": f"{counts[Verdict.REFINED]} of {sum(counts.values())}",
             "classical_paths": ", ".join(kept) or "none",
         } | values
+
+    def _sequence_values(self) -> dict[str, str]:
+        """How many of the sequence planner's paths were taken, and why the others were not; empty before the first."""
+        sequence = self._navigator.sequence if self._navigator is not None else None
+        if sequence is None:
+            return {}
+        kept = [
+            f"{verdict.value} {n}" for verdict, n in sequence.counts.items() if n and verdict is not Verdict.REFINED
+        ]
+        total, taken = sum(sequence.counts.values()), sequence.counts[Verdict.REFINED]
+        return {"sequence_paths": f"{taken} of {total}", "sequence_refused": ", ".join(kept) or "none"}
 
     def _guide_text(self) -> str:
         guide = self._navigator.guide if self._navigator is not None else None
@@ -244,7 +256,10 @@ class PlannerNode(SkillNode):
             start = self._pose_target(request.start).poses if request.use_start else self._base_pose()
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
-        plan = self._navigator.plan_path(start, goal, planner)
+        try:
+            plan = self._navigator.plan_path(start, goal, planner)
+        except ModelError as error:
+            return result, Outcome("abort", _Plan.INVALID_PLANNER, str(error))
         result.planning_time = duration_of(plan.planning_s)
         if not plan.found:
             return result, Outcome("abort", _plan_code(plan), plan.reason)

@@ -24,13 +24,14 @@ from axon_planner.outline import STEP_M, clearances
 from axon_planner.pose_search import PoseResult, price_of
 from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
 from axon_planner.speeds import speeds_along
 from axon_planner.turning import plan_turning
 
 __all__ = ["CELL_PLANNERS", "PLANNERS", "POSE_PLANNERS", "PathPlanner", "PlanResult", "path_length"]
 
-CELL_PLANNERS = ("astar", "weighted", "theta")
+CELL_PLANNERS = ("astar", "weighted", "theta", "sequence")
 POSE_PLANNERS: dict[str, Callable[..., PoseResult]] = {"footprint": plan_turning, "hybrid": plan_hybrid}
 PLANNERS = (*CELL_PLANNERS, *POSE_PLANNERS)
 
@@ -45,7 +46,7 @@ class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
     `speeds_mps` (N,): how fast `path` may be driven; None where its follower shall say. `refinement` says whether
-    `path` is the refined one, or why it is not; None where nobody tried.
+    `path` is a network's (the sequence planner's, or else the refiner's), or why it is not; None where nobody tried.
     `directions` (N - 1,) int8 of a search over poses: 1 driven forward, -1 backward, 0 turned on the spot; None of one
     over cells, whose paths are driven forward.
     """
@@ -70,11 +71,18 @@ class PlanResult:
 class PathPlanner:
     """Plans on a costmap with a robot's footprint, by `config.planner` or the one that is asked for.
 
-    A `guide` orders the planner astar, a `refiner` smooths the paths of searches over cells.
+    A `guide` orders the planner astar; of searches over cells a `refiner` smooths the paths, and for the planner
+    sequence the proposal of `sequence` comes first, where it holds.
     """
 
-    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None, guide: Guide | None = None):
-        self.config, self.refiner, self.guide = config, refiner, guide
+    def __init__(
+        self,
+        config: PlannerConfig,
+        refiner: Refiner | None = None,
+        guide: Guide | None = None,
+        sequence: SequencePlanner | None = None,
+    ):
+        self.config, self.refiner, self.guide, self.sequence = config, refiner, guide, sequence
         self._guided: tuple[Ahead, np.ndarray, Field] | None = None
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
@@ -111,6 +119,8 @@ class PathPlanner:
             raise ValueError(f"planner '{planner}': expected one of {', '.join(PLANNERS)}")
         if self.config.misfit_of(planner):
             raise ValueError(f"planner '{planner}': {self.config.misfit_of(planner)}")
+        if planner == "sequence" and self.sequence is None:
+            raise ValueError("planner 'sequence': expected a SequencePlanner, none was given")
         if planner in POSE_PLANNERS:
             return self._plan_poses(POSE_PLANNERS[planner], field, start, goal)
         return self._plan_cells(planner, field, start, goal)
@@ -143,14 +153,23 @@ class PathPlanner:
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
-        path, verdict = self._smooth(corners, field, start, goal), None
-        if self.refiner is None:
-            speeds = speeds_along(self.config, field, path)
-        else:
-            refined = self.refiner.refine(self.config, field, raw, corners, path)
-            path, speeds, verdict = refined.path, refined.speeds_mps, refined.verdict
+        classical = self._smooth(corners, field, start, goal)
+        path, speeds, verdict = self._better(planner, field, raw, corners, classical)
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
+
+    def _better(
+        self, planner: str, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Verdict | None]:
+        """The classical path, or what a network makes better; its speeds; and what the last one asked said."""
+        if planner == "sequence":
+            proposed = self.sequence.plan(self.config, field, raw, classical)
+            if proposed.verdict is Verdict.REFINED or self.refiner is None:
+                return proposed.path, proposed.speeds_mps, proposed.verdict
+        if self.refiner is None:
+            return classical, speeds_along(self.config, field, classical), None
+        refined = self.refiner.refine(self.config, field, raw, corners, classical)
+        return refined.path, refined.speeds_mps, refined.verdict
 
     def _search(self, planner: str, field: Field, blocked: np.ndarray, start: tuple, goal: tuple, cost) -> SearchResult:
         timeout_s = self.config.search_timeout_s

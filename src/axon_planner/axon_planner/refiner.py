@@ -152,7 +152,7 @@ class Refiner:
             resample(curve.points, POSES_M), last_yaw_rad=classical[-1, 2], first_yaw_rad=classical[0, 2]
         )
         speeds = drivable_speeds(config, path, spread(curve.speeds, len(path)))
-        verdict = _judge(config, field, raw, (classical, kept), (path, speeds))
+        verdict = judge(config, field, raw, (classical, kept), (path, speeds))
         return Refined(path, speeds, verdict) if verdict is Verdict.REFINED else Refined(classical, kept, verdict)
 
     def propose(self, config: PlannerConfig, field: Field, line: np.ndarray) -> Curve | None:
@@ -180,8 +180,11 @@ Driven = tuple[np.ndarray, np.ndarray]
 """A path (N, 3) and speeds (N,) in m/s on it."""
 
 
-def _judge(config: PlannerConfig, field: Field, raw: np.ndarray, classical: Driven, refined: Driven) -> Verdict:
-    """Whether a refined path is sound, and better than the classical one."""
+def judge(config: PlannerConfig, field: Field, raw: np.ndarray, classical: Driven, refined: Driven) -> Verdict:
+    """Whether a network's path is sound, and better than the classical one with the same ends: REFINED where it is.
+
+    `raw` (K, 2) is the search's own path, which bounds its length.
+    """
     path = refined[0]
     if path_length(path) > LONGEST * path_length(raw):
         return Verdict.LONG

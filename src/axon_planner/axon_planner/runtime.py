@@ -25,6 +25,7 @@ from axon_planner.planning import PLANNERS, PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
+from axon_planner.sequence import SequencePlanner
 from axon_planner.tracker import Follower, FollowStatus, PathFollower, within_radius
 
 __all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
@@ -103,6 +104,7 @@ class Navigator:
         self.refiner = refiner
         self._refines_by = None if refiner is None else self.config.refine_by
         self.guide: Guide | None = None
+        self.sequence: SequencePlanner | None = None
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -190,17 +192,28 @@ class Navigator:
             self._refines_by = config.refine_by
         if config.guide and self.guide is None:
             self.guide = Guide.load(config.guide_model)
-        return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
+        refiner, guide = self.refiner if config.refine else None, self.guide if config.guide else None
+        sequence = self._sequence_planner(config) if config.planner == "sequence" else self.sequence
+        return PathPlanner(config, refiner, guide, sequence)
+
+    def _sequence_planner(self, config: PlannerConfig) -> SequencePlanner:
+        """The sequence planner, loaded when it is first asked for."""
+        if self.sequence is None:
+            self.sequence = SequencePlanner.load(config.sequence_model)
+        return self.sequence
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive.
 
-        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base.
+        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base,
+        ModelError where it is sequence and its network is not there.
         """
         static = self.costmap.static
         for name, pose in (("start", start), ("goal", goal)):
             if static is not None and not _within(static, pose):
                 return _outside(name, pose)
+        if planner == "sequence":
+            self.planner.sequence = self._sequence_planner(self.config)
         return self.planner.plan(self.costmap, start, goal, planner)
 
     def set_map(self, grid: Grid | None) -> None:

@@ -211,6 +211,19 @@ def test_compute_path_answers_with_a_path_or_a_code(stage):
     assert stage.standing()
 
 
+def test_the_sequence_planner_gives_a_path_and_diagnostics_count_what_became_of_its_own(stage):
+    assert "sequence_paths" not in stage.planner.status_values(), "nobody has asked it"
+    for x in (4.0, 4.5):
+        goal = ComputePathToPose.Goal(goal=pose(x, 0.0), planner_id="sequence")
+        status, result = stage.finish(stage.send(goal))
+        assert status == GoalStatus.STATUS_SUCCEEDED and result.error_code == ComputePathToPose.Result.NONE
+        assert result.path.poses[-1].pose.position.x == pytest.approx(x)
+    values = stage.planner.status_values()
+    taken, _, total = values["sequence_paths"].partition(" of ")
+    kept = sum(int(text.split()[-1]) for text in values["sequence_refused"].split(", ") if text != "none")
+    assert int(total) == 2 and int(taken) + kept == 2
+
+
 def test_follow_path_follows_and_refuses_what_is_none(stage):
     x = np.linspace(0.0, 3.0, 30)
     path = conversions.path_to_msg(
