@@ -115,15 +115,20 @@ class PathPlanner:
     def plan_on(self, field: Field, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
         """As `plan`, on a field that was taken before."""
         planner = planner or self.config.planner
-        if planner not in PLANNERS:
-            raise ValueError(f"planner '{planner}': expected one of {', '.join(PLANNERS)}")
-        if self.config.misfit_of(planner):
-            raise ValueError(f"planner '{planner}': {self.config.misfit_of(planner)}")
-        if planner == "sequence" and self.sequence is None:
-            raise ValueError("planner 'sequence': expected a SequencePlanner, none was given")
+        refused = self.refusal_of(planner)
+        if refused:
+            raise ValueError(f"planner '{planner}': {refused}")
         if planner in POSE_PLANNERS:
             return self._plan_poses(POSE_PLANNERS[planner], field, start, goal)
         return self._plan_cells(planner, field, start, goal)
+
+    def refusal_of(self, planner: str) -> str:
+        """Why a planner cannot be asked; empty where it can."""
+        if planner not in PLANNERS:
+            return f"expected one of {', '.join(PLANNERS)}"
+        if planner == "sequence" and self.sequence is None:
+            return "expected a SequencePlanner, none was given"
+        return self.config.misfit_of(planner)
 
     def _plan_poses(self, search: Callable[..., PoseResult], field: Field, start: np.ndarray, goal) -> PlanResult:
         began_s = time.perf_counter()

@@ -233,14 +233,15 @@ class Navigator:
         for k in range(3):
             self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
         for planner in PLANNERS:
-            if not self.config.misfit_of(planner):
+            if not self.planner.refusal_of(planner):
                 self.planner.plan_on(self.costmap.field(), np.zeros(3), np.array([1.5, 0.5, 1.0]), planner)
         for controller in CONTROLLERS.values():
             follower = controller(self.config)
             follower.set_path(np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]))
             follower.step(np.zeros(3), Twist2(), self.costmap.field(), 0.05)
-        if self.refiner is not None:
-            self.refiner.reset_counts()
+        for network in (self.refiner, self.sequence):
+            if network is not None:
+                network.reset_counts()
         self.reset()
 
     def step(
