@@ -358,8 +358,10 @@ def _drive(body, x, y, yaw, curvature, length, turn):
     room = look(body, mx, my, middle + 0.5 * turn)
     if room < 0.0:
         return np.inf
-    if 0.0 <= length < 0.5 and room > body.margin + 0.5 * way + body.resolution:  # no pose of it can touch anything
-        return metres * price_at(body, mx, my)
+    if abs(length) < 0.5 and room > body.margin + 0.5 * way + body.resolution:  # no pose of it can touch anything
+        px, py, pyaw = advance(x, y, yaw, curvature, length)
+        blind = BLIND if length < 0.0 and backs_blindly(body, px, py, pyaw) else 1.0
+        return blind * metres * price_at(body, mx, my)
     count = max(1, int(np.ceil(way / body.gap)))
     total = 0.0
     for i in range(1, count + 1):
