@@ -22,7 +22,7 @@ import numpy as np
 from axon_core.motion import Twist2, limit_twist
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
-from axon_planner.planning import PathPlanner
+from axon_planner.planning import PathPlanner, PlanResult
 from axon_planner.runtime import CONTROLLERS
 from axon_planner.tracker import COLLISION_COST, Follower, FollowStatus, PathFollower
 from axon_sim.barn import generate_barn
@@ -86,8 +86,8 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def planned(seed: int) -> tuple[Field, np.ndarray]:
-    """A generated world's field, and the classical path (N, 3) of its task; ValueError where there is none."""
+def planned(seed: int) -> tuple[Field, PlanResult]:
+    """A generated world's field, and the classical path of its task; ValueError where there is none."""
     world, costmap = generate_barn(seed), Costmap(CONFIG)
     grid = make_world(f"barn-like:{seed}").ground_truth_grid(CONFIG.resolution_m)
     costmap.roll_to(grid.origin_m + 0.5 * grid.resolution_m * np.array(grid.data.shape[::-1]))
@@ -96,13 +96,14 @@ def planned(seed: int) -> tuple[Field, np.ndarray]:
     plan = PathPlanner(CONFIG).plan(costmap, world.start, goal)
     if not plan.found:
         raise ValueError(f"generated world {seed}: {plan.reason}")
-    return costmap.field(world.start, goal), plan.path
+    return costmap.field(world.start, goal), plan
 
 
-def follow(name: str, path: np.ndarray, field: Field, peer: Peer | None, limit_s: float = LIMIT_S) -> Run:
+def follow(name: str, plan: PlanResult, field: Field, peer: Peer | None, limit_s: float = LIMIT_S) -> Run:
     """Drive one path with an ideal base; `peer` gets the roll-outs of every tenth step."""
     follower: Follower = CONTROLLERS[name](CONFIG)
-    follower.set_path(path)
+    path = plan.path
+    follower.set_path(path, speeds_mps=plan.speeds_mps)
     pose, velocity, rows, reached = path[0].copy(), Twist2(), [], False
     for k in range(round(limit_s / PERIOD_S)):
         if peer is not None and k % PEER_EVERY == 0:
@@ -168,8 +169,8 @@ def rollout_numpy(
     drives, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
 ) -> np.ndarray:
     """Costs (K,) of drives (K, steps, 2): the tracker's, with array operations over all drives."""
-    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = (
-        weights
+    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back, _ = (
+        weights  # the last is of bases that cannot turn on the spot, which this one can
     )
     count, last = len(drives), len(path) - 1
     x, y, yaw, v, w = np.repeat(np.asarray(state)[:, None], count, axis=1)
@@ -178,7 +179,7 @@ def rollout_numpy(
         left = (last - i) * spacing
         to_end = np.hypot(path[last, 0] - x, path[last, 1] - y)
         ahead = np.where(left < 1.0, to_end, left)
-        cap = np.minimum(top, np.sqrt(1.4 * decel * np.maximum(ahead, 0.0)) + 0.05)
+        cap = np.minimum(np.minimum(top, path[i, 3]), np.sqrt(1.4 * decel * np.maximum(ahead, 0.0)) + 0.05)
         dv = np.minimum(np.maximum(drives[:, t, 0], -reverse), cap) - v
         v = v + np.clip(dv, -np.where(v > 0.0, decel, accel) * dt, np.where(v >= 0.0, accel, decel) * dt)
         w = w + np.clip(np.clip(drives[:, t, 1], -turn, turn) - w, -turn_accel * dt, turn_accel * dt)
@@ -192,7 +193,7 @@ def rollout_numpy(
         clear = _clearance(distance, origin, resolution, x, y, cos_yaw, sin_yaw, centers, radius) - margin
         wish = near_m + per_speed * np.abs(v)
         cost += np.where(clear < 0.0, COLLISION_COST * (dt - 10.0 * clear), 0.0)
-        cost += np.where(clear < wish, w_near * dt * ((wish - np.maximum(clear, 0.0)) / wish) ** 2, 0.0)
+        cost += np.where(clear < wish, w_near * np.abs(v) * dt * ((wish - np.maximum(clear, 0.0)) / wish) ** 2, 0.0)
         cost += w_back * np.maximum(-v, 0.0) * dt + w_cross * cross * cross * dt
         cost += w_heading * (1.0 - (cos_yaw * cos_path + sin_yaw * sin_path)) * dt
     return cost + left

@@ -23,9 +23,9 @@ def test_the_process_gets_its_cores_back_also_after_an_error():
 
 
 def test_numpy_and_the_compiled_roll_out_agree_at_the_walls_too():
-    field, path = mppi.planned(1003)
-    follower = PathFollower(mppi.CONFIG)
-    follower.set_path(path)
+    field, plan = mppi.planned(1003)
+    path, follower = plan.path, PathFollower(mppi.CONFIG)
+    follower.set_path(path, speeds_mps=plan.speeds_mps)
     rng, dearest = np.random.default_rng(0), 0.0
     for at in rng.integers(0, len(path) - 1, 8):
         pose = path[at] + rng.normal(0.0, [0.15, 0.15, 0.4])

@@ -22,6 +22,7 @@ TYPES = {
     "Image": "sensor_msgs/msg/Image",
     "LaserScan": "sensor_msgs/msg/LaserScan",
     "Map": "nav_msgs/msg/OccupancyGrid",
+    "Marker": "visualization_msgs/msg/Marker",
     "MarkerArray": "visualization_msgs/msg/MarkerArray",
     "Odometry": "nav_msgs/msg/Odometry",
     "Path": "nav_msgs/msg/Path",

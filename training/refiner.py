@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Path refiner: a small convolutional network that moves the waypoints of A* paths, taught by the cost of what results.
+"""Path refiner: a small convolutional network that moves the waypoints of A* paths and says how fast to pass them.
 
-There are no labels. A batch of paths goes through the network, the curves that its offsets make are priced by the cost
-of axon_planner.path_cost, and its gradient runs back through the curves into the weights: an optimisation over paths,
-done once for all of them (amortised), after which one pass answers for a new path.
+There are no labels: it is taught by the cost of what results. A batch of paths goes through the network, the curves
+that its offsets make are priced, at the speeds that it gives, by the cost of axon_planner.path_cost, and its gradient
+runs back through them into the weights: an optimisation over paths, done once for all of them (amortised), after which
+one pass answers for a new path.
 
 Worlds: BARN-like fields, apartments, warehouses and rooms of random boxes and posts, of seeds from 1,000,000 on; the
 validation's are 500,000 and on. Half of them show only the outlines of things, as a scanner does.
@@ -32,16 +33,19 @@ from axon_planner.path_cost import (
     CLEARANCE_WEIGHT,
     COMFORT_M,
     CURVATURE_M,
+    LEAST_SPEED,
     SPACING_M,
+    DriveScales,
     Reference,
-    descend,
+    drive_cost,
     make_reference,
-    path_cost,
     smoother,
+    speed_weights,
 )
 from axon_planner.planning import PathPlanner, path_length
-from axon_planner.refiner import CHANNELS, Refiner, Verdict, features, sharpest_radpm
+from axon_planner.refiner import CHANNELS, Curve, Refiner, Verdict, cost_of_drive, features
 from axon_planner.smoothing import resample, shortcut, with_headings
+from axon_planner.speeds import duration_s, sharpest_radpm, speeds_along
 from axon_sim.worlds import make_world
 from training.export import export_onnx
 from training.harness import Run, Trained
@@ -170,9 +174,19 @@ class Fields:
 
 
 def batch_cost(
-    points: torch.Tensor, spacing_m: torch.Tensor, which: torch.Tensor, fields: Fields, discs: Discs
+    points: torch.Tensor,
+    speeds: torch.Tensor,
+    spacing_m: torch.Tensor,
+    which: torch.Tensor,
+    weights: torch.Tensor,
+    fields: Fields,
+    discs: Discs,
 ) -> torch.Tensor:
-    """J (1) of axon_planner.path_cost for paths (B, N, 2) at spacings (B,); a test holds the two equal."""
+    """J (1) of axon_planner.path_cost for paths (B, N, 2), speeds (B, N), spacings (B,) and `speed_weights` (B, 6).
+
+    A test holds the two equal.
+    """
+    w_time, w_near, w_turn, w_ramp, accel, brake = weights.T[:, :, None]
     edges = points[:, 1:] - points[:, :-1]
     length = edges.norm(dim=-1).clamp(min=1e-6)
     along = edges / length[..., None]
@@ -180,20 +194,29 @@ def batch_cost(
     places = 0.5 * (points[:, 1:] + points[:, :-1])[:, None] + centers[None, :, None, None] * along[:, None]
     room = fields.distance(which, places) - discs.radius_m
     near = CLEARANCE_WEIGHT * (1.0 - room / COMFORT_M).clamp(min=0.0) ** 2
-    near = near + BARRIER_WEIGHT * (1.0 - room / BARRIER_M).clamp(min=0.0) ** 2
-    bend = ((along[:, 1:] - along[:, :-1]) ** 2).sum(dim=(1, 2)) * CURVATURE_M**2 / spacing_m
-    return (length * (1.0 + near.mean(dim=1))).sum(dim=1) + bend
+    near = (near + BARRIER_WEIGHT * (1.0 - room / BARRIER_M).clamp(min=0.0) ** 2).mean(dim=1)
+    mean = 0.5 * (speeds[:, 1:] + speeds[:, :-1])
+    metres = length * (1.0 + near * (1.0 + w_near * mean**2) + w_time * (1.0 / mean - 1.0))
+    turned = ((along[:, 1:] - along[:, :-1]) ** 2).sum(dim=2) / spacing_m[:, None]
+    bends = turned * (CURVATURE_M**2 + w_turn * speeds[:, 1:-1] ** 2)
+    gain = (speeds[:, 1:] ** 2 - speeds[:, :-1] ** 2) / spacing_m[:, None]
+    over = (accel * gain - 1.0).clamp(min=0.0) ** 2 + (-brake * gain - 1.0).clamp(min=0.0) ** 2
+    return metres.sum(dim=1) + bends.sum(dim=1) + (w_ramp * spacing_m[:, None] * over).sum(dim=1)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """References of one length N: features (B, C, N), points and normals (B, N, 2), ramps (B, N), spacings, fields."""
+    """References of one length N: features (B, C, N), points and normals (B, N, 2), spacings (B,), fields (B,),
+
+    and what speeds cost their robots (B, 6).
+    """
 
     features: torch.Tensor
     points: torch.Tensor
     normals: torch.Tensor
     spacing_m: torch.Tensor
     which: torch.Tensor
+    weights: torch.Tensor
 
     def curves(self, offsets_m: torch.Tensor) -> torch.Tensor:
         """Paths (B, N, 2) for offsets (B, N)."""
@@ -219,13 +242,13 @@ class Batches:
         count = int(rng.choice(list(self.buckets), p=self.share))
         chosen = rng.choice(self.buckets[count], max(4, points // count))
         references = [make_reference(bent(self.samples[k].line, rng), count=count) for k in chosen]
-        return self.batch(references, [int(k) for k in chosen])
+        return self.batch(references, [int(k) for k in chosen], [random_robot(rng) for _ in chosen])
 
-    def batch(self, references: list[Reference], chosen: list[int]) -> Batch:
-        """The tensors of references along the samples `chosen`."""
+    def batch(self, references: list[Reference], chosen: list[int], robots: list[DriveScales]) -> Batch:
+        """The tensors of references along the samples `chosen`, for `robots`."""
         seen = [
-            features(reference, self.samples[k].field, self.discs.radius_m)
-            for reference, k in zip(references, chosen, strict=True)
+            features(reference, self.samples[k].field, self.discs.radius_m, robot)
+            for reference, k, robot in zip(references, chosen, robots, strict=True)
         ]
         return Batch(
             torch.from_numpy(np.concatenate(seen)),
@@ -233,11 +256,18 @@ class Batches:
             _stack([reference.normals for reference in references]),
             _stack([reference.spacing_m for reference in references]),
             torch.tensor([self.which[k] for k in chosen]),
+            _stack([speed_weights(robot) for robot in robots]),
         )
 
 
 def _stack(arrays: list) -> torch.Tensor:
     return torch.from_numpy(np.array(arrays, dtype=np.float32))
+
+
+def random_robot(rng: np.random.Generator) -> DriveScales:
+    """The limits of any base: 0.3 to 2.5 m/s, 0.8 to 3 rad/s, 0.5 to 4 m/s^2."""
+    top, accel, decel = np.exp(rng.uniform(np.log([0.3, 0.5, 0.5]), np.log([2.5, 4.0, 4.0])))
+    return DriveScales(top / rng.uniform(0.8, 3.0), 0.5 * top**2 / accel, 0.5 * top**2 / decel)
 
 
 def bent(line: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -269,7 +299,8 @@ def main(run: Run) -> Trained:
     train(run, network, batches, checks)
     file = run.folder / "refiner.onnx"
     example = {"features": torch.rand(1, CHANNELS, 64)}
-    export_onnx(network, example, ["offsets"], file, {"features": {2: "points"}, "offsets": {1: "points"}})
+    axes = {"features": {2: "points"}, "offsets": {1: "points"}, "speeds": {1: "points"}}
+    export_onnx(network, example, ["offsets", "speeds"], file, axes)
     return describe(file, measure(Refiner.load(str(file)), checks.samples))
 
 
@@ -294,8 +325,10 @@ def train(run: Run, network: RefinerNet, batches: Batches, checks: Batches) -> N
 
 def excess(network: RefinerNet, batch: Batch, batches: Batches) -> torch.Tensor:
     """Mean cost of a metre beyond its length, over the refined paths of a batch."""
+    offsets, speeds = network(batch.features)
+    speeds = torch.cat([speeds[:, :-1], torch.full_like(speeds[:, -1:], LEAST_SPEED)], dim=1)
     cost = batch_cost(
-        batch.curves(network(batch.features)), batch.spacing_m, batch.which, batches.fields, batches.discs
+        batch.curves(offsets), speeds, batch.spacing_m, batch.which, batch.weights, batches.fields, batches.discs
     )
     length = batch.spacing_m * (batch.points.shape[1] - 1)
     return (cost / length).mean() - 1.0
@@ -304,12 +337,14 @@ def excess(network: RefinerNet, batch: Batch, batches: Batches) -> torch.Tensor:
 def validate(network: RefinerNet, checks: Batches) -> float:
     """Mean excess over all validation paths as they are."""
     network.eval()
+    rng = np.random.default_rng(0)
     with torch.no_grad():
         values = []
         for count, bucket in checks.buckets.items():
             chosen = [int(k) for k in bucket]
             references = [make_reference(checks.samples[k].line, count=count) for k in chosen]
-            values.append(len(chosen) * excess(network, checks.batch(references, chosen), checks).item())
+            robots = [random_robot(rng) for _ in chosen]
+            values.append(len(chosen) * excess(network, checks.batch(references, chosen, robots), checks).item())
     network.train()
     return sum(values) / len(checks.samples)
 
@@ -317,56 +352,59 @@ def validate(network: RefinerNet, checks: Batches) -> float:
 def measure(refiner: Refiner, samples: list[Sample]) -> dict[str, float]:
     """What the paths that the refiner gives out are like, beside A*'s own, the elastic band's and an optimiser's."""
     config = PlannerConfig()
-    discs = Discs(config)
+    descent = Refiner.by_descent()
     rows = []
     for sample in samples:
-        path, _ = refiner.refine(config, sample.field, sample.raw, sample.line, sample.classical)
-        reference = make_reference(sample.line)
-        descended = reference.curve(descend(reference, sample.field, discs))
-        proposed = refiner.propose(config, sample.field, sample.line)
-        costs = [_excess_of(points, sample.field, discs) for points in (proposed, descended, sample.classical)]
-        lines = (with_headings(resample(sample.raw, 0.05)), path)
-        clear = [clearances(config, sample.field, poses).mean() for poses in lines]
-        turns = [sharpest_radpm(poses) for poses in lines]
-        rows.append([*costs, *clear, *turns, path_length(path) / path_length(sample.raw)])
+        refined = refiner.refine(config, sample.field, sample.raw, sample.line, sample.classical)
+        costs = [_excess_of(each.propose(config, sample.field, sample.line), sample) for each in (refiner, descent)]
+        kept = speeds_along(config, sample.field, sample.classical)
+        costs.append(cost_of_drive(config, sample.field, sample.classical, kept) / path_length(sample.classical) - 1.0)
+        raw = with_headings(resample(sample.raw, 0.05))
+        clear = [clearances(config, sample.field, poses).mean() for poses in (raw, refined.path)]
+        turns = [sharpest_radpm(poses) for poses in (raw, refined.path)]
+        times = duration_s(refined.path, refined.speeds_mps) / duration_s(sample.classical, kept)
+        rows.append([*costs, *clear, *turns, path_length(refined.path) / path_length(sample.raw), times])
     mean = np.mean(rows, axis=0)
     names = ("excess", "excess_descent", "excess_band", "clearance_mean_astar_m", "clearance_mean_m")
-    names += ("curvature_max_astar_radpm", "curvature_max_radpm", "length_ratio")
-    refined = refiner.counts[Verdict.REFINED] / len(samples)
-    return {**dict(zip(names, map(float, mean), strict=True)), "fallback_rate": 1.0 - refined}
+    names += ("curvature_max_astar_radpm", "curvature_max_radpm", "length_ratio", "duration_ratio_band")
+    share = refiner.counts[Verdict.REFINED] / len(samples)
+    return {**dict(zip(names, map(float, mean), strict=True)), "fallback_rate": 1.0 - share}
 
 
-def _excess_of(points: np.ndarray, field: Field, discs: Discs) -> float:
-    return path_cost(resample(points[:, :2], SPACING_M), field, discs) / path_length(points) - 1.0
+def _excess_of(curve: Curve, sample: Sample) -> float:
+    scales = DriveScales.of(PlannerConfig().limits)
+    cost = drive_cost(curve.points, curve.speeds, sample.field, Discs(PlannerConfig()), scales)[0]
+    return cost / path_length(curve.points) - 1.0
 
 
 def describe(file: Path, metrics: dict[str, float]) -> Trained:
     """The card's text."""
     return Trained(
         file=file,
-        version="0.1.0",
+        version="0.2.0",
         task="path refinement",
         description=(
-            "Moves the waypoints of an A* path sideways, in one pass, to where the path is smooth and keeps clear. A "
+            "Moves the waypoints of an A* path sideways, in one pass, to where the path is smooth and keeps clear, and "
+            "says how fast each of them may be passed. A "
             "residual network of one-dimensional dilated convolutions along the path. It learned without labels, from "
             "the gradient of the cost in axon_planner.path_cost: length, nearness of obstacles to three discs that "
-            "cover the footprint, squared curvature."
+            "cover the footprint, squared curvature, time."
         ),
         evaluation=(
             "Paths between random places of 32 worlds of the simulator (BARN-like, rooms, apartments, warehouses) "
             "whose seeds are none of the training's, after the planner's checks. `excess` is the mean cost of a metre "
-            "beyond 1, of the network's answers before the checks, with L-BFGS on the same cost and the elastic band "
-            "beside it; `astar` is the search's own path. `./axon bench refiner` measures on BARN."
+            "beyond 1, time included, of the network's answers before the checks, with L-BFGS on the same cost and the "
+            "elastic band beside it; `astar` is the search's own path. `./axon bench refiner` measures on BARN."
         ),
         limits=(
             "Moves a point by at most 0.5 m to either side, so that it never finds another way round. Trained for a "
-            "base of 0.42 x 0.33 m in 0.04 m cells; others are checked, but not what it has learned. Does not know "
-            "what nobody has seen yet, speeds, or moving things. Its answers are proposals: a path that fails the "
-            "planner's checks is not used."
+            "base of 0.42 x 0.33 m in 0.04 m cells, with any limits of speed; other outlines are checked, but are not "
+            "what it has learned. Does not know what nobody has seen yet, or moving things. Its answers are proposals: "
+            "a path that fails the planner's checks is not used."
         ),
         metrics=metrics,
         details={
             "input": f"features float32 (1, {CHANNELS}, N), see axon_planner.refiner.features",
-            "output": "offsets float32 (1, N), metres to the left",
+            "output": "offsets float32 (1, N), metres to the left; speeds float32 (1, N), shares of the top speed",
         },
     )

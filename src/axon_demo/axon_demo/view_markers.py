@@ -80,7 +80,12 @@ def _cylinder(msg: Any) -> Any:
 
 
 def _line_strip(msg: Any) -> Any:
-    return rr.LineStrips3D([_points(msg)], radii=0.5 * msg.scale.x, colors=_colors(msg)[:1])
+    """One line; where each point has a colour, its pieces have those of their first points."""
+    points, colors = _points(msg), _colors(msg)
+    if len(colors) < len(points) or len(points) < 2:
+        return rr.LineStrips3D([points], radii=0.5 * msg.scale.x, colors=colors[:1])
+    pieces = np.stack([points[:-1], points[1:]], axis=1)
+    return rr.LineStrips3D(pieces, radii=0.5 * msg.scale.x, colors=colors[: len(pieces)])
 
 
 def _line_list(msg: Any) -> Any:

@@ -65,17 +65,24 @@ class PlannerConfig:
 
     planner: str = param(
         "astar",
-        "What plans: by cells (astar, weighted, theta), by poses with turns on the spot (footprint) or arcs (hybrid)",
-        choices=("astar", "weighted", "theta", "footprint", "hybrid"),
+        "What plans: by cells (astar, weighted, theta), a network first (sequence), by poses with turns on the spot "
+        "(footprint) or arcs (hybrid)",
+        choices=("astar", "weighted", "theta", "sequence", "footprint", "hybrid"),
     )
     search_weight: float = param(
         1.0, "Planner weighted: its paths cost at most so many times the cheapest", minimum=1.0, maximum=100.0
     )
     refine: bool = param(True, "Let the refiner's network move the path, where that makes it better")
+    refine_by: str = param(
+        "network",
+        "What refines: the network, or the gradient descent that it learned from, in many times the time",
+        choices=("network", "descent"),
+    )
     refiner_model: str = param("refiner", "Refiner: a shipped model's name, or an ONNX file", read_only=True)
     guide: bool = param(False, "Let the guide's network order the search, whose paths then cost at most guide_bound")
     guide_bound: float = param(1.5, "Largest cost of a guided path, over the cheapest one's", minimum=1.0, maximum=10.0)
     guide_model: str = param("guide", "Guide: a shipped model's name, or an ONNX file", read_only=True)
+    sequence_model: str = param("sequence", "Sequence planner: a shipped model's name, or an ONNX file", read_only=True)
 
     goal_tolerance_m: float = param(0.15, "Distance at which a goal is reached", unit="m", minimum=0.01, maximum=5.0)
     goal_yaw_tolerance_rad: float = param(
@@ -126,9 +133,9 @@ class PlannerConfig:
     reverse_weight: float = param(
         2.0, "Price of a metre driven backward, where the scanner is blind", minimum=0.0, maximum=100.0
     )
-    near_weight: float = param(0.6, "Price of driving near obstacles, per s", minimum=0.0, maximum=100.0)
+    near_weight: float = param(0.6, "Price of a metre driven near obstacles", minimum=0.0, maximum=100.0)
     near_clearance_m: float = param(
-        0.15, "Clearance below which driving costs near_weight", unit="m", minimum=0.01, maximum=2.0
+        0.15, "Clearance below which a metre costs near_weight", unit="m", minimum=0.01, maximum=2.0
     )
     speed_margin_s: float = param(0.04, "Clearance to keep per speed, as time", unit="s", minimum=0.0, maximum=1.0)
     lookahead_time_s: float = param(

@@ -13,13 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
+from geometry_msgs.msg import Point, PoseStamped, Twist, TwistStamped
 from nav2_msgs.action import ComputePathToPose, FollowPath, NavigateToPose
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import LaserScan
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker
 
 from axon_core.geometry import se2_compose, wrap_angle
 from axon_core.grids import Grid
+from axon_core.models import ModelError
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
 from axon_planner.planning import PLANNERS, POSE_PLANNERS, PlanResult
@@ -52,6 +55,7 @@ PLANNER_IDS = {"": None, "GridBased": None, **{name: name for name in PLANNERS}}
 CONTROLLER_IDS = {"": None, "FollowPath": None, **{name: name for name in CONTROLLERS}}
 FEEDBACK_S = 0.2
 COSTMAP_PERIOD_S = 1.0
+SPEEDS_WIDTH_M, SPEEDS_HEIGHT_M = 0.05, 0.02  # the line of speeds, a little above the plan that it lies on
 # Metres or radians that a goal in the map moves before anybody minds: localisation always trembles a little.
 CORRECTION = 0.01
 
@@ -114,7 +118,7 @@ class Drive:
 
 
 class PlannerNode(SkillNode):
-    """Subscribes scan, odom, map, goal_pose; publishes cmd_vel_nav, plan, plan_raw, costmap; serves three actions."""
+    """Subscribes scan, odom, map, goal_pose; publishes cmd_vel_nav, plans and costmap; serves three actions."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", PlannerConfig, **kwargs)
@@ -135,6 +139,8 @@ class PlannerNode(SkillNode):
         self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
         self._plan_output = self.output(Path, "plan", RESULT)
         self._raw_output = self.output(Path, "plan_raw", RESULT)
+        self._guide_output = self.output(OccupancyGrid, "guide_cost", LATCHED)
+        self._speeds_output = self.output(Marker, "plan_speeds", RESULT)
         self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
         self.input(LaserScan, "scan", self._scans.take, SENSOR)
         self.input(Odometry, "odom", self._motion.take, SENSOR)
@@ -165,7 +171,7 @@ class PlannerNode(SkillNode):
 
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
-        values = {"planner": self.config.planner, "guided_searches": self._guide_text()}
+        values = {"planner": self.config.planner, "guided_searches": self._guide_text()} | self._sequence_values()
         if self.config.planner in POSE_PLANNERS:
             return {"refined_paths": f"off: {self.config.planner}'s paths go out as they are"} | values
         if refiner is None or not self.config.refine:
@@ -176,6 +182,17 @@ class PlannerNode(SkillNode):
             "refined_paths": f"{counts[Verdict.REFINED]} of {sum(counts.values())}",
             "classical_paths": ", ".join(kept) or "none",
         } | values
+
+    def _sequence_values(self) -> dict[str, str]:
+        """How many of the sequence planner's paths were taken, and why the others were not; empty before the first."""
+        sequence = self._navigator.sequence if self._navigator is not None else None
+        if sequence is None:
+            return {}
+        kept = [
+            f"{verdict.value} {n}" for verdict, n in sequence.counts.items() if n and verdict is not Verdict.REFINED
+        ]
+        total, taken = sum(sequence.counts.values()), sequence.counts[Verdict.REFINED]
+        return {"sequence_paths": f"{taken} of {total}", "sequence_refused": ", ".join(kept) or "none"}
 
     def _guide_text(self) -> str:
         guide = self._navigator.guide if self._navigator is not None else None
@@ -241,7 +258,10 @@ class PlannerNode(SkillNode):
             start = self._pose_target(request.start).poses if request.use_start else self._base_pose()
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
-        plan = self._navigator.plan_path(start, goal, planner)
+        try:
+            plan = self._navigator.plan_path(start, goal, planner)
+        except ModelError as error:
+            return result, Outcome("abort", _Plan.INVALID_PLANNER, str(error))
         result.planning_time = duration_of(plan.planning_s)
         if not plan.found:
             return result, Outcome("abort", _plan_code(plan), plan.reason)
@@ -365,6 +385,9 @@ class PlannerNode(SkillNode):
         self._published_path = path
         if self._plan_output.watched:
             self._plan_output.publish(self._path_msg(path))
+        speeds = self._navigator.speeds_mps
+        if speeds is not None and self._speeds_output.watched:
+            self._speeds_output.publish(speeds_marker(path, speeds / self.config.max_speed_mps, self._header()))
         plan = self._navigator.plan
         if plan is not None and plan.found and self._raw_output.watched:
             self._raw_output.publish(self._path_msg(np.column_stack([plan.raw, np.zeros(len(plan.raw))])))
@@ -372,6 +395,10 @@ class PlannerNode(SkillNode):
     def _publish_costmap(self) -> None:
         if self._costmap_output.watched:
             self._costmap_output.publish(grid_to_msg(self._navigator.costmap.to_grid(), self._header()))
+        if self._guide_output.watched:
+            guided = self._navigator.planner.guide_grid()
+            if guided is not None:
+                self._guide_output.publish(grid_to_msg(guided, self._header()))
 
     def _header(self) -> Any:
         return header(self.now_s(), self.config.global_frame)
@@ -394,6 +421,17 @@ class PlannerNode(SkillNode):
 
     def _target(self, frame: str, poses: np.ndarray) -> Target:
         return Target(frame, poses, pose_of_frame(self, self.config.global_frame, frame))
+
+
+def speeds_marker(path: np.ndarray, shares: np.ndarray, head: Any) -> Marker:
+    """A path (N, 3) as a line, from red where it is driven slowly to green at top speed; `shares` (N,) of that."""
+    strip = Marker(header=head, ns="plan_speeds", type=Marker.LINE_STRIP, action=Marker.ADD)
+    strip.scale.x, strip.pose.orientation.w = SPEEDS_WIDTH_M, 1.0
+    strip.points = [Point(x=float(x), y=float(y), z=SPEEDS_HEIGHT_M) for x, y in path[:, :2]]
+    bright = np.clip(shares, 0.0, 1.0)
+    reds, greens = np.minimum(1.0, 2.0 * (1.0 - bright)), np.minimum(1.0, 2.0 * bright)
+    strip.colors = [ColorRGBA(r=float(r), g=float(g), b=0.1, a=1.0) for r, g in zip(reds, greens, strict=True)]
+    return strip
 
 
 def _farthest_apart(a: np.ndarray, b: np.ndarray) -> float:

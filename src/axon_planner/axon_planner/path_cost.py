@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a smooth path costs, and how it may move: the terms that the refiner was trained on and is judged by.
+"""What a smooth path and the speeds on it cost: the terms that the refiner was trained on and is judged by.
 
 A path is a curve q(o) = S (r + o n): the points r (N, 2) of a reference line at an even spacing h, moved by offsets
 o (N,) along the line's normals n, then smoothed by S = ([1 2 1] / 4)^SMOOTHING, a binomial filter that keeps both ends
-(a B-spline of degree 2 SMOOTHING - 1 with the moved points as its control points). Its cost in metres is
+(a B-spline of degree 2 SMOOTHING - 1 with the moved points as its control points). It is driven at shares s (N,) of the
+top speed. The cost in metres, with the means e_i of s at both ends of piece i, is
 
-    J(q) = sum_i l_i (1 + c_i)  +  CURVATURE_M^2 sum_i |u_i - u_(i-1)|^2 / h                                     (1)
+    J(q, s) = sum_i l_i (1 + c_i (1 + NEAR_AT_SPEED e_i^2) + TIME_WEIGHT (1 / e_i - 1))
+            + sum_i |u_i - u_(i-1)|^2 / h  (CURVATURE_M^2 + TURN_AT_SPEED rho^2 s_i^2)
+            + RAMP_WEIGHT h sum_i [max(0, A g_i / h - 1)^2 + max(0, -B g_i / h - 1)^2]                           (1)
+    g_i  = s_(i+1)^2 - s_i^2
     c_i  = mean_k [CLEARANCE_WEIGHT near(x_ik, COMFORT_M)^2 + BARRIER_WEIGHT near(x_ik, BARRIER_M)^2]             (2)
     near(x, m) = max(0, 1 - (D(x) - R) / m)                                                                      (3)
 
 with the pieces' lengths l_i, directions u_i and middles m_i, the discs of radius R that cover the footprint at
-x_ik = m_i + a_k u_i, and D the distance to the nearest obstacle. For small turns the last sum is the integral of the
-squared curvature. Ratliff et al., "CHOMP: Gradient Optimization Techniques for Efficient Motion Planning", ICRA 2009,
-descends such costs for one path at a time; so does `descend`, which a network answers for in one pass.
+x_ik = m_i + a_k u_i, and D the distance to the nearest obstacle. For small turns |u_i - u_(i-1)|^2 / h sums up to the
+integral of the squared curvature. The robot's limits stand in rho, A, B (`DriveScales`). Without speeds, J(q) is what
+is left where time costs nothing. Along a straight or a circle the cheapest speed is
+
+    s^3 = TIME_WEIGHT / (2 (NEAR_AT_SPEED c + TURN_AT_SPEED rho^2 k^2)),   k the curvature                         (4)
+
+Ratliff et al., "CHOMP: Gradient Optimization Techniques for Efficient Motion Planning", ICRA 2009, descends such costs
+for one path at a time; so does `descend`, which a network answers for in one pass.
 """
 
 from __future__ import annotations
@@ -24,6 +33,7 @@ import numpy as np
 from numba import njit
 from scipy.optimize import minimize
 
+from axon_core.motion import MotionLimits
 from axon_planner.costmap import Field
 from axon_planner.outline import Discs
 from axon_planner.smoothing import resample
@@ -36,6 +46,36 @@ RAMP_M = 0.5  # over this length from either end the offsets may grow to MAX_OFF
 CLEARANCE_WEIGHT, COMFORT_M = 12.0, 0.40
 BARRIER_WEIGHT, BARRIER_M = 40.0, 0.08
 CURVATURE_M = 0.3
+TIME_WEIGHT = 0.25  # metres that it is worth to gain the time of one metre at top speed
+NEAR_AT_SPEED = 0.125
+TURN_AT_SPEED = 0.25
+RAMP_WEIGHT = 0.5
+LEAST_SPEED = 0.1  # of the top speed
+
+
+@dataclass(frozen=True)
+class DriveScales:
+    """A robot's limits as lengths in metres, for a top speed V.
+
+    `turn_m`, rho of (1): the radius at V and the largest turning speed; `accel_m`, A, and `brake_m`, B: the way from
+    a stand to V and back.
+    """
+
+    turn_m: float
+    accel_m: float
+    brake_m: float
+
+    @classmethod
+    def of(cls, limits: MotionLimits) -> DriveScales:
+        """The scales of a base's limits."""
+        top = limits.max_speed_mps
+        return cls(
+            top / limits.max_turn_radps, 0.5 * top**2 / limits.max_accel_mps2, 0.5 * top**2 / limits.max_decel_mps2
+        )
+
+    def as_array(self) -> np.ndarray:
+        """(3,) in the order of the fields."""
+        return np.array([self.turn_m, self.accel_m, self.brake_m])
 
 
 @dataclass(frozen=True)
@@ -76,6 +116,17 @@ def smooth(points: np.ndarray) -> np.ndarray:
     return points
 
 
+def smooth_adjoint(slopes: np.ndarray) -> np.ndarray:
+    """S^T of slopes (N, ...): by the points that were smoothed, of what is known by the smooth ones."""
+    slopes = np.array(slopes, dtype=np.float64)
+    for _ in range(SMOOTHING):
+        inner = slopes[1:-1].copy()
+        slopes[1:-1] *= 0.5
+        slopes[:-2] += 0.25 * inner
+        slopes[2:] += 0.25 * inner
+    return slopes
+
+
 @lru_cache(maxsize=64)
 def smoother(count: int) -> np.ndarray:
     """S as a matrix (count, count)."""
@@ -83,39 +134,73 @@ def smoother(count: int) -> np.ndarray:
 
 
 def path_cost(points: np.ndarray, field: Field, discs: Discs, spacing_m: float | None = None) -> float:
-    """J (1) of points (N, 2) at an even spacing, by default their own mean one."""
+    """J (1) of points (N, 2) at an even spacing, by default their own mean one, where time costs nothing."""
     return cost_and_gradient(points, field, discs, spacing_m)[0]
 
 
 def cost_and_gradient(
     points: np.ndarray, field: Field, discs: Discs, spacing_m: float | None = None
 ) -> tuple[float, np.ndarray]:
-    """J (1) of points (N, 2) and its derivative (N, 2) by them; the h of (1) is constant."""
+    """As `path_cost`, with its derivative (N, 2) by the points; the h of (1) is constant."""
+    return _evaluate(points, np.ones(len(points)), field, discs, np.zeros(6), spacing_m)[:2]
+
+
+def drive_cost(
+    points: np.ndarray,
+    speeds: np.ndarray,
+    field: Field,
+    discs: Discs,
+    scales: DriveScales,
+    spacing_m: float | None = None,
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """J (1) of points (N, 2) driven at shares `speeds` (N,) of the top speed; its derivatives (N, 2) and (N,)."""
+    return _evaluate(points, speeds, field, discs, speed_weights(scales), spacing_m)
+
+
+def speed_weights(scales: DriveScales) -> np.ndarray:
+    """The weights (6,) of (1) that go with speeds, as the compiled cost takes them."""
+    turn = TURN_AT_SPEED * scales.turn_m**2
+    return np.array([TIME_WEIGHT, NEAR_AT_SPEED, turn, RAMP_WEIGHT, scales.accel_m, scales.brake_m])
+
+
+def _evaluate(points, speeds, field: Field, discs: Discs, weights: np.ndarray, spacing_m: float | None):
     points = np.ascontiguousarray(points, dtype=np.float64)
     if spacing_m is None:
         spacing_m = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
-    gradient = np.zeros_like(points)
+    by_points, by_speeds = np.zeros_like(points), np.zeros(len(points))
     cost = _add_gradient(
-        points, gradient, field.distance_m, field.origin_m, field.resolution_m, discs.centers_m, discs.radius_m,
-        max(spacing_m, 1e-6),
+        points, np.asarray(speeds, dtype=np.float64), by_points, by_speeds, weights, field.distance_m, field.origin_m,
+        field.resolution_m, discs.centers_m, discs.radius_m, max(spacing_m, 1e-6),
     )  # fmt: skip
-    return float(cost), gradient
+    return float(cost), by_points, by_speeds
 
 
-def descend(reference: Reference, field: Field, discs: Discs, iterations: int = 100) -> np.ndarray:
-    """Offsets (N,) in metres that minimise J by L-BFGS from zero: what the refiner is measured against."""
-    blur = smoother(len(reference.points))
+def descend(
+    reference: Reference, field: Field, discs: Discs, scales: DriveScales, iterations: int = 200
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (N,) in metres and speeds (N,) that minimise J by L-BFGS: what the refiner is measured against."""
+    count = len(reference.points)
     bound = MAX_OFFSET_M * reference.ramp
 
-    def objective(offsets: np.ndarray) -> tuple[float, np.ndarray]:
-        cost, gradient = cost_and_gradient(reference.curve(offsets), field, discs, reference.spacing_m)
-        return cost, ((blur.T @ gradient) * reference.normals).sum(axis=1)
+    def objective(variables: np.ndarray) -> tuple[float, np.ndarray]:
+        curve = reference.curve(variables[:count])
+        cost, by_points, by_speeds = drive_cost(curve, variables[count:], field, discs, scales, reference.spacing_m)
+        return cost, np.concatenate([(smooth_adjoint(by_points) * reference.normals).sum(axis=1), by_speeds])
 
-    bounds = list(zip(-bound, bound, strict=True))
+    low, high = speed_bounds(count)
+    bounds = [*zip(-bound, bound, strict=True), *zip(low, high, strict=True)]
+    first = np.concatenate([np.zeros(count), np.clip(0.7, low, high)])
     found = minimize(
-        objective, np.zeros(len(bound)), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}
-    )
-    return np.asarray(found.x)
+        objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}
+    ).x  # fmt: skip
+    return found[:count], found[count:]
+
+
+def speed_bounds(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest speeds (N,) as shares of the top speed: at the last point only the least."""
+    low, high = np.full(count, LEAST_SPEED), np.ones(count)
+    high[-1] = LEAST_SPEED
+    return low, high
 
 
 @njit(cache=True, inline="always")
@@ -134,7 +219,7 @@ def _distance_and_slope(distance, origin, resolution, x, y):
 
 
 @njit(cache=True)
-def _nearness(room):
+def nearness(room):
     """c of (2) for one disc whose rim is `room` away from obstacles, and its derivative by that."""
     cost, slope = 0.0, 0.0
     if room < COMFORT_M:
@@ -149,10 +234,12 @@ def _nearness(room):
 
 
 @njit(cache=True)
-def _add_gradient(points, gradient, distance, origin, resolution, centers, radius, spacing):
+def _add_gradient(
+    points, speeds, by_points, by_speeds, weights, distance, origin, resolution, centers, radius, spacing
+):
+    w_time, w_near, w_turn, w_ramp, accel, brake = weights
     total, before_x, before_y, before_length = 0.0, 0.0, 0.0, 0.0
     share = 1.0 / len(centers)
-    bend = CURVATURE_M * CURVATURE_M / spacing
     for i in range(len(points) - 1):
         ex, ey = points[i + 1, 0] - points[i, 0], points[i + 1, 1] - points[i, 1]
         length = max(np.hypot(ex, ey), 1e-9)
@@ -161,31 +248,56 @@ def _add_gradient(points, gradient, distance, origin, resolution, centers, radiu
         near, push_x, push_y, turn = 0.0, 0.0, 0.0, 0.0
         for a in centers:
             d, slope_x, slope_y = _distance_and_slope(distance, origin, resolution, mx + a * ux, my + a * uy)
-            cost, slope = _nearness(d - radius)
+            cost, slope = nearness(d - radius)
             near += share * cost
             push_x += share * slope * slope_x
             push_y += share * slope * slope_y
             turn += share * slope * a * (slope_y * ux - slope_x * uy)  # by the direction of the piece
-        total += length * (1.0 + near)
+        speed = 0.5 * (speeds[i] + speeds[i + 1])
+        times = 1.0 + w_near * speed * speed
+        metre = 1.0 + near * times + w_time * (1.0 / speed - 1.0)
+        total += length * metre
+        slope = length * (w_near * near * speed - 0.5 * w_time / (speed * speed))
+        by_speeds[i] += slope
+        by_speeds[i + 1] += slope
         # dl/dp = +-u, dm/dp = 1/2, du/dp = +- (I - u u^T) / l, whose only direction is the normal (-uy, ux)
-        along_x = (1.0 + near) * ux - turn * uy
-        along_y = (1.0 + near) * uy + turn * ux
-        gradient[i, 0] += 0.5 * length * push_x - along_x
-        gradient[i, 1] += 0.5 * length * push_y - along_y
-        gradient[i + 1, 0] += 0.5 * length * push_x + along_x
-        gradient[i + 1, 1] += 0.5 * length * push_y + along_y
+        along_x = metre * ux - times * turn * uy
+        along_y = metre * uy + times * turn * ux
+        half = 0.5 * length * times
+        by_points[i, 0] += half * push_x - along_x
+        by_points[i, 1] += half * push_y - along_y
+        by_points[i + 1, 0] += half * push_x + along_x
+        by_points[i + 1, 1] += half * push_y + along_y
+        total += _add_ramp(speeds, by_speeds, i, spacing, w_ramp, accel, brake)
         if i > 0:
-            total += bend * ((ux - before_x) ** 2 + (uy - before_y) ** 2)
+            bend = (CURVATURE_M * CURVATURE_M + w_turn * speeds[i] * speeds[i]) / spacing
+            turned = (ux - before_x) ** 2 + (uy - before_y) ** 2
+            total += bend * turned
+            by_speeds[i] += 2.0 * w_turn * speeds[i] * turned / spacing
             # |u - v|^2 = 2 - 2 u.v: by u it is -2 v, of which only the part across u counts
             now = -2.0 * bend * (ux * before_y - uy * before_x) / length
             then = -2.0 * bend * (before_x * uy - before_y * ux) / before_length
-            gradient[i, 0] -= -uy * now
-            gradient[i, 1] -= ux * now
-            gradient[i + 1, 0] += -uy * now
-            gradient[i + 1, 1] += ux * now
-            gradient[i - 1, 0] -= -before_y * then
-            gradient[i - 1, 1] -= before_x * then
-            gradient[i, 0] += -before_y * then
-            gradient[i, 1] += before_x * then
+            by_points[i, 0] -= -uy * now
+            by_points[i, 1] -= ux * now
+            by_points[i + 1, 0] += -uy * now
+            by_points[i + 1, 1] += ux * now
+            by_points[i - 1, 0] -= -before_y * then
+            by_points[i - 1, 1] -= before_x * then
+            by_points[i, 0] += -before_y * then
+            by_points[i, 1] += before_x * then
         before_x, before_y, before_length = ux, uy, length
     return total
+
+
+@njit(cache=True)
+def _add_ramp(speeds, by_speeds, i, spacing, weight, accel, brake):
+    """The last sum of (1) for one piece: gaining or losing speed faster than the robot can."""
+    gain = speeds[i + 1] * speeds[i + 1] - speeds[i] * speeds[i]
+    way = accel * gain if gain > 0.0 else -brake * gain
+    over = way / spacing - 1.0
+    if over <= 0.0:
+        return 0.0
+    slope = 4.0 * weight * over * (accel if gain > 0.0 else -brake)
+    by_speeds[i + 1] += slope * speeds[i + 1]
+    by_speeds[i] -= slope * speeds[i]
+    return weight * spacing * over * over

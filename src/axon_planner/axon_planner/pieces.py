@@ -107,12 +107,19 @@ class PieceFollower:
         for follower in self._followers.values():
             follower.reset()
 
-    def set_path(self, path: np.ndarray, skip_m: float = 0.0, directions: np.ndarray | None = None) -> None:
+    def set_path(
+        self,
+        path: np.ndarray,
+        skip_m: float = 0.0,
+        speeds_mps: np.ndarray | None = None,
+        directions: np.ndarray | None = None,
+    ) -> None:
         """Follow `path` (N, 3) from the piece on which the base stands; may change at any time.
 
         `directions` are those of a `PlanResult`; where they are not given the headings tell (`directions_of`). A path
-        of the same pieces as the one before goes on with the same piece. `skip_m` is there for the interface of
-        `Follower`: a path of pieces can be driven from its first pose.
+        of the same pieces as the one before goes on with the same piece. `speeds_mps` (N,) hold where the path is a
+        single piece that is driven forward. `skip_m` is there for the interface of `Follower`: a path of pieces can be
+        driven from its first pose.
         """
         path = np.asarray(path, dtype=np.float64)
         if path.ndim != 2 or path.shape[1] != 3 or len(path) < 1 or not np.isfinite(path).all():
@@ -120,6 +127,7 @@ class PieceFollower:
         before = [(piece.direction, len(piece.path)) for piece in self._pieces]
         self.path = path
         self._pieces = split(path, directions_of(path) if directions is None else directions)
+        self._speeds_mps = speeds_mps if len(self._pieces) == 1 and self._pieces[0].direction > 0 else None
         goes_on = before == [(piece.direction, len(piece.path)) for piece in self._pieces]
         self._begin(self._at if goes_on else 0)
         self._shall_look = not goes_on
@@ -151,6 +159,12 @@ class PieceFollower:
         elif done:
             self._begin(self._at + 1)
         return replace(step, remaining_m=step.remaining_m + after)
+
+    def keep_speeds(self, field: Field) -> None:
+        """Drive the piece of now at most as fast as its cost asks for by what `field` shows."""
+        follower = self._followers.get(self._pieces[self._at].direction)
+        if self._steering is None and follower is not None:
+            follower.keep_speeds(field)
 
     def stop(self, velocity: Twist2, dt_s: float) -> Twist2:
         """A command that brakes as hard as the limits allow."""
@@ -197,7 +211,7 @@ class PieceFollower:
         elif piece.direction != 0:
             follower = self._followers[piece.direction]
             follower.reset()
-            follower.set_path(piece.path)
+            follower.set_path(piece.path, speeds_mps=self._speeds_mps)
 
     def _after(self) -> float:
         return sum(piece.length_m for piece in self._pieces[self._at + 1 :])

@@ -14,21 +14,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axon_core.grids import Grid
 from axon_planner.any_angle import find_any_angle_path
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
-from axon_planner.guide import Guide, guided_path
+from axon_planner.guide import Ahead, Guide, guided_path
 from axon_planner.hybrid import plan_hybrid
 from axon_planner.outline import STEP_M, clearances
 from axon_planner.pose_search import PoseResult, price_of
 from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
+from axon_planner.speeds import speeds_along
 from axon_planner.turning import plan_turning
 
 __all__ = ["CELL_PLANNERS", "PLANNERS", "POSE_PLANNERS", "PathPlanner", "PlanResult", "path_length"]
 
-CELL_PLANNERS = ("astar", "weighted", "theta")
+CELL_PLANNERS = ("astar", "weighted", "theta", "sequence")
 POSE_PLANNERS: dict[str, Callable[..., PoseResult]] = {"footprint": plan_turning, "hybrid": plan_hybrid}
 PLANNERS = (*CELL_PLANNERS, *POSE_PLANNERS)
 
@@ -42,7 +45,8 @@ ESCAPE_COST = 4.0
 class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
-    `refinement` says whether `path` is the refined one, or why it is not; None where nobody tried.
+    `speeds_mps` (N,): how fast `path` may be driven; None where its follower shall say. `refinement` says whether
+    `path` is a network's (the sequence planner's, or else the refiner's), or why it is not; None where nobody tried.
     `directions` (N - 1,) int8 of a search over poses: 1 driven forward, -1 backward, 0 turned on the spot; None of one
     over cells, whose paths are driven forward.
     """
@@ -55,6 +59,7 @@ class PlanResult:
     planning_s: float
     reason: str = ""
     refinement: Verdict | None = None
+    speeds_mps: np.ndarray | None = None
     directions: np.ndarray | None = None
 
     @property
@@ -66,11 +71,19 @@ class PlanResult:
 class PathPlanner:
     """Plans on a costmap with a robot's footprint, by `config.planner` or the one that is asked for.
 
-    A `guide` orders the planner astar, a `refiner` smooths the paths of searches over cells.
+    A `guide` orders the planner astar; of searches over cells a `refiner` smooths the paths, and for the planner
+    sequence the proposal of `sequence` comes first, where it holds.
     """
 
-    def __init__(self, config: PlannerConfig, refiner: Refiner | None = None, guide: Guide | None = None):
-        self.config, self.refiner, self.guide = config, refiner, guide
+    def __init__(
+        self,
+        config: PlannerConfig,
+        refiner: Refiner | None = None,
+        guide: Guide | None = None,
+        sequence: SequencePlanner | None = None,
+    ):
+        self.config, self.refiner, self.guide, self.sequence = config, refiner, guide, sequence
+        self._guided: tuple[Ahead, np.ndarray, Field] | None = None
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -102,13 +115,20 @@ class PathPlanner:
     def plan_on(self, field: Field, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
         """As `plan`, on a field that was taken before."""
         planner = planner or self.config.planner
-        if planner not in PLANNERS:
-            raise ValueError(f"planner '{planner}': expected one of {', '.join(PLANNERS)}")
-        if self.config.misfit_of(planner):
-            raise ValueError(f"planner '{planner}': {self.config.misfit_of(planner)}")
+        refused = self.refusal_of(planner)
+        if refused:
+            raise ValueError(f"planner '{planner}': {refused}")
         if planner in POSE_PLANNERS:
             return self._plan_poses(POSE_PLANNERS[planner], field, start, goal)
         return self._plan_cells(planner, field, start, goal)
+
+    def refusal_of(self, planner: str) -> str:
+        """Why a planner cannot be asked; empty where it can."""
+        if planner not in PLANNERS:
+            return f"expected one of {', '.join(PLANNERS)}"
+        if planner == "sequence" and self.sequence is None:
+            return "expected a SequencePlanner, none was given"
+        return self.config.misfit_of(planner)
 
     def _plan_poses(self, search: Callable[..., PoseResult], field: Field, start: np.ndarray, goal) -> PlanResult:
         began_s = time.perf_counter()
@@ -132,19 +152,31 @@ class PathPlanner:
                 return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
             self._open_way_out(field, cost, start_cell)
             blocked = ~np.isfinite(cost)
-        found = self._search(planner, blocked, start_cell, goal_cell, _finite(cost))
+        found = self._search(planner, field, blocked, start_cell, goal_cell, _finite(cost))
         if not found.found:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
-        path, verdict = self._smooth(corners, field, start, goal), None
-        if self.refiner is not None:
-            path, verdict = self.refiner.refine(self.config, field, raw, corners, path)
+        classical = self._smooth(corners, field, start, goal)
+        path, speeds, verdict = self._better(planner, field, raw, corners, classical)
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
-        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, refinement=verdict)
+        return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
 
-    def _search(self, planner: str, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
+    def _better(
+        self, planner: str, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Verdict | None]:
+        """The classical path, or what a network makes better; its speeds; and what the last one asked said."""
+        if planner == "sequence":
+            proposed = self.sequence.plan(self.config, field, raw, classical)
+            if proposed.verdict is Verdict.REFINED or self.refiner is None:
+                return proposed.path, proposed.speeds_mps, proposed.verdict
+        if self.refiner is None:
+            return classical, speeds_along(self.config, field, classical), None
+        refined = self.refiner.refine(self.config, field, raw, corners, classical)
+        return refined.path, refined.speeds_mps, refined.verdict
+
+    def _search(self, planner: str, field: Field, blocked: np.ndarray, start: tuple, goal: tuple, cost) -> SearchResult:
         timeout_s = self.config.search_timeout_s
         if planner == "theta":
             return find_any_angle_path(blocked, start, goal, cost, timeout_s)
@@ -152,8 +184,23 @@ class PathPlanner:
             return find_path(blocked, start, goal, cost, timeout_s, weight=self.config.search_weight)
         if self.guide is None or not _inside(blocked, goal):
             return find_path(blocked, start, goal, cost, timeout_s)
-        ahead = self.guide.read(blocked).towards(goal)
+        ahead = self.guide.read(blocked, cost=cost).towards(goal, start)
+        self._guided = ahead, blocked, field
         return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
+
+    def guide_grid(self) -> Grid | None:
+        """What the guide held for the cost from each cell to the goal, in the last search that it ordered.
+
+        Percent of the largest (0 at the goal), -1 where the base does not fit; None where it has ordered none.
+        """
+        if self._guided is None:
+            return None
+        ahead, blocked, field = self._guided
+        cost = ahead.cost_to_go(blocked.shape)
+        known = np.isfinite(cost) & ~blocked
+        share = np.where(known, cost, 0.0) / max(float(cost[known].max(initial=0.0)), 1e-6)
+        percent = np.where(known, np.rint(100.0 * share), -1.0).astype(np.int8)
+        return Grid(percent, field.resolution_m, field.origin_m.copy())
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
         """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""

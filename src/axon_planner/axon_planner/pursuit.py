@@ -3,8 +3,9 @@
 
 Macenski, Singh, Martin, Gines, "Regulated Pure Pursuit for Robot Path Tracking", Autonomous Robots 2023. Pure pursuit
 (Coulter 1992) drives the arc through a point of the path, the carrot, `lookahead` ahead; its speed is what four rules
-leave of the top speed: the arc's curvature, the room around the base, the way left to the end, and the time until the
-footprint would touch something on that arc. A carrot far to the side is turned to on the spot.
+leave of the top speed, or of the path's where that is less: the arc's curvature, the room around the base, the way
+left to the end, and the time until the footprint would touch something on that arc. A carrot far to the side is turned
+to on the spot.
 
 One step beyond the paper: where the arc is not free for `collision_time_s`, the paper's controller stops at once; this
 one slows, so that the time to the contact stays that long, and reports BLOCKED where nothing is left of the speed.
@@ -44,6 +45,7 @@ class PursuitFollower(Follower):
             return self._turn(pose, velocity, field, dt_s, bearing, remaining)
         curvature = self._possible(arc_curvature(carrot))
         speed = self._regulated(curvature, self.discs.clearance(field, state[:3]), remaining)
+        speed = min(speed, self._way[index, 3])
         free_m, clearance = self._free_way(state, curvature, speed, field)
         if free_m < FREE_REACH_M:
             return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)

@@ -25,6 +25,7 @@ from axon_planner.planning import PLANNERS, PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
+from axon_planner.sequence import SequencePlanner
 from axon_planner.tracker import Follower, FollowStatus, PathFollower, within_radius
 
 __all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
@@ -102,7 +103,9 @@ class Navigator:
         """`refiner`: by default `config.refiner_model`, loaded where `config.refine` asks for it (ModelError)."""
         self.config = config or PlannerConfig()
         self.refiner = refiner
+        self._refines_by = None if refiner is None else self.config.refine_by
         self.guide: Guide | None = None
+        self.sequence: SequencePlanner | None = None
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -112,6 +115,7 @@ class Navigator:
         self.follower = self.make_follower()
         self.plan: PlanResult | None = None
         self.path: np.ndarray | None = None
+        self.speeds_mps: np.ndarray | None = None  # (N,) along `path`, where the plan has said so
         self._directions: np.ndarray | None = None
         self.goal: np.ndarray | None = None
         self._plans_itself = True
@@ -173,7 +177,7 @@ class Navigator:
         self.config = self.costmap.config = config
         self.follower = self.make_follower()
         if self.path is not None:
-            self._take(self.path, self._directions)
+            self._take(self.path, self.speeds_mps, self._directions)
 
     def make_follower(self) -> Follower | PieceFollower:
         """What follows the path: the drive's own choice, or the configured one; by pieces where paths may have some."""
@@ -183,21 +187,34 @@ class Navigator:
         return kind(self.config)
 
     def _make_planner(self, config: PlannerConfig) -> PathPlanner:
-        if config.refine and self.refiner is None:
-            self.refiner = Refiner.load(config.refiner_model)
+        if config.refine and config.refine_by != self._refines_by:
+            by_network = config.refine_by == "network"
+            self.refiner = Refiner.load(config.refiner_model) if by_network else Refiner.by_descent()
+            self._refines_by = config.refine_by
         if config.guide and self.guide is None:
             self.guide = Guide.load(config.guide_model)
-        return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
+        refiner, guide = self.refiner if config.refine else None, self.guide if config.guide else None
+        sequence = self._sequence_planner(config) if config.planner == "sequence" else self.sequence
+        return PathPlanner(config, refiner, guide, sequence)
+
+    def _sequence_planner(self, config: PlannerConfig) -> SequencePlanner:
+        """The sequence planner, loaded when it is first asked for."""
+        if self.sequence is None:
+            self.sequence = SequencePlanner.load(config.sequence_model)
+        return self.sequence
 
     def plan_path(self, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
         """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive.
 
-        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base.
+        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base,
+        ModelError where it is sequence and its network is not there.
         """
         static = self.costmap.static
         for name, pose in (("start", start), ("goal", goal)):
             if static is not None and not _within(static, pose):
                 return _outside(name, pose)
+        if planner == "sequence":
+            self.planner.sequence = self._sequence_planner(self.config)
         return self.planner.plan(self.costmap, start, goal, planner)
 
     def set_map(self, grid: Grid | None) -> None:
@@ -217,14 +234,15 @@ class Navigator:
         for k in range(3):
             self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
         for planner in PLANNERS:
-            if not self.config.misfit_of(planner):
+            if not self.planner.refusal_of(planner):
                 self.planner.plan_on(self.costmap.field(), np.zeros(3), np.array([1.5, 0.5, 1.0]), planner)
         for controller in CONTROLLERS.values():
             follower = controller(self.config)
             follower.set_path(np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]))
             follower.step(np.zeros(3), Twist2(), self.costmap.field(), 0.05)
-        if self.refiner is not None:
-            self.refiner.reset_counts()
+        for network in (self.refiner, self.sequence):
+            if network is not None:
+                network.reset_counts()
         self.reset()
 
     def step(
@@ -268,6 +286,7 @@ class Navigator:
         self._reset_drive()
 
     def _reset_drive(self) -> None:
+        self._next_speeds_t_s = -math.inf
         self._began_t_s: float | None = None
         self._halted_since_s: float | None = None
         self._next_plan_t_s = -math.inf
@@ -328,6 +347,8 @@ class Navigator:
             self._replan(t_s, pose, field)
         if self.goal is None or self.path is None:
             return self._brake(velocity, dt_s)
+        if self.speeds_mps is None:
+            self._keep_speeds(t_s, field)
         return self._follow(t_s, pose, velocity, field, dt_s)
 
     def _field(self, pose: np.ndarray) -> Field:
@@ -364,7 +385,7 @@ class Navigator:
         if self.plan.found:
             self._no_path_since_s = None
             if self.path is None or self._is_better(self.plan, pose, field):
-                self._take(self.plan.path, self.plan.directions)
+                self._take(self.plan.path, self.plan.speeds_mps, self.plan.directions)
             return
         if self._no_path_since_s is None:
             self._no_path_since_s = t_s
@@ -394,13 +415,22 @@ class Navigator:
             return True
         return self.planner.cost_along(field, plan.path) < SWITCH_FACTOR * self.planner.cost_along(field, ahead)
 
-    def _take(self, path: np.ndarray, directions: np.ndarray | None = None) -> None:
-        self.path, self._directions = path, directions
+    def _keep_speeds(self, t_s: float, field: Field) -> None:
+        """Say anew, by what is seen now, how fast a path may be driven that came without speeds."""
+        if t_s >= self._next_speeds_t_s:
+            self._next_speeds_t_s = t_s + self.config.replan_period_s
+            self.follower.keep_speeds(field)
+
+    def _take(
+        self, path: np.ndarray, speeds_mps: np.ndarray | None = None, directions: np.ndarray | None = None
+    ) -> None:
+        self.path, self.speeds_mps, self._directions = path, speeds_mps, directions
+        self._next_speeds_t_s = -math.inf
         skip_m = SKIP_M if self._plans_itself else 0.0
         if isinstance(self.follower, PieceFollower):
-            self.follower.set_path(path, skip_m, directions)
+            self.follower.set_path(path, skip_m, speeds_mps, directions)
         else:
-            self.follower.set_path(path, skip_m)
+            self.follower.set_path(path, skip_m, speeds_mps)
 
     def _follow(self, t_s: float, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> Twist2:
         step = self.follower.step(pose, velocity, field, dt_s)

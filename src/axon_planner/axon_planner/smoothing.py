@@ -43,6 +43,11 @@ def resample(points: np.ndarray, spacing_m: float, count: int | None = None) -> 
     return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
 
 
+def spread(values: np.ndarray, count: int) -> np.ndarray:
+    """Values (N,) at even places along a line, at `count` even places along it."""
+    return np.interp(np.linspace(0.0, len(values) - 1.0, count), np.arange(len(values)), values)
+
+
 def path_length(path: np.ndarray) -> float:
     """Length in metres of poses or points (N, 2+)."""
     return float(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum()) if len(path) else 0.0

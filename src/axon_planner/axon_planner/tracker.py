@@ -24,7 +24,8 @@ from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Field
 from axon_planner.outline import Discs, clearances, disc_clearance
 from axon_planner.planning import path_length
-from axon_planner.smoothing import resample
+from axon_planner.smoothing import resample, spread
+from axon_planner.speeds import speeds_along
 
 COLLISION_COST = 100.0
 PURSUIT_SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the top speed
@@ -73,18 +74,23 @@ class Follower(ABC):
         self._at_end = False
         self._forget()
 
-    def set_path(self, path: np.ndarray, skip_m: float = 0.0) -> None:
-        """Follow `path` (N, 3) from wherever it comes nearest to the base; may change at any time.
+    def set_path(self, path: np.ndarray, skip_m: float = 0.0, speeds_mps: np.ndarray | None = None) -> None:
+        """Follow `path` (N, 3) from wherever it comes nearest to the base, at most at `speeds_mps` (N,).
 
-        What lies within `skip_m` of its first point is left out: a path planned from where the base stands may begin
-        with a step sideways, off an obstacle, that no base can drive and that would tell it to turn.
+        Both may change at any time; without speeds only the limits hold. What lies within `skip_m` of the first point
+        is left out: a path planned from where the base stands may begin with a step sideways, off an obstacle, that no
+        base can drive and that would tell it to turn.
         """
         path = np.asarray(path, dtype=np.float64)
         if path.ndim != 2 or path.shape[1] != 3 or len(path) < 1 or not np.isfinite(path).all():
             raise ValueError(f"path has shape {path.shape}: expected (N, 3) finite poses, N at least 1")
         points = resample(path[:, :2], SPACING_M) if len(path) > 1 else np.repeat(path[:, :2], 2, axis=0)
         far = np.flatnonzero(np.linalg.norm(points - points[0], axis=1) > skip_m)
-        points = points[min(far[0] if len(far) else 0, len(points) - 2) :]
+        first = min(far[0] if len(far) else 0, len(points) - 2)
+        caps = np.full(len(points), self.config.max_speed_mps)
+        if speeds_mps is not None:
+            caps = spread(np.asarray(speeds_mps, dtype=np.float64), len(points))
+        points = points[first:]
         edges = np.diff(points, axis=0)
         yaw = np.arctan2(edges[:, 1], edges[:, 0])
         if path_length(path) < 1e-6:
@@ -92,8 +98,17 @@ class Follower(ABC):
         moved = self.path is None or np.linalg.norm(self.path[-1, :2] - path[-1, :2]) > 1e-6
         self._at_end = self._at_end and not moved
         self.path = np.column_stack([points, np.append(yaw, yaw[-1])])
+        self.set_speeds(caps[first:])
         self._spacing = float(np.linalg.norm(edges, axis=1).mean())
         self._end_yaw = float(path[-1, 2])
+
+    def set_speeds(self, speeds_mps: np.ndarray) -> None:
+        """Drive at most at these speeds (L,) at the points of `self.path` (L, 3)."""
+        self._way = np.column_stack([self.path, speeds_mps])
+
+    def keep_speeds(self, field: Field) -> None:
+        """Drive at most as fast as the path's cost asks for by what `field` shows."""
+        self.set_speeds(speeds_along(self.config, field, self.path))
 
     def step(self, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> FollowStep:
         """The command for the next `dt_s` at `pose` (3,), the base's measured `velocity` and obstacles in `field`."""
@@ -199,7 +214,7 @@ class PathFollower(Follower):
     def rollout_arguments(self, pose, velocity: Twist2, field: Field, index: int) -> tuple:
         """What the compiled roll-outs need beside the controls; `index` is of the path's point nearest to the base."""
         return (
-            predict(pose, velocity, self._last, self.config), index, self.path, self._spacing,
+            predict(pose, velocity, self._last, self.config), index, self._way, self._spacing,
             field.distance_m, field.origin_m, field.resolution_m,
             self.discs.centers_m, self.discs.radius_m, _weights(self.config), self.config.sample_dt_s,
         )  # fmt: skip
@@ -278,7 +293,10 @@ def _weights(config: PlannerConfig) -> np.ndarray:
 
 @njit(cache=True, fastmath=True)
 def _rollout(controls, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt):
-    """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place."""
+    """Cost of one drive in metres and its least clearance beyond the safety margin; `controls` is clipped in place.
+
+    `path` (L, 4): x, y, yaw and the largest speed there.
+    """
     (
         top,
         reverse,
@@ -302,7 +320,7 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
     for t in range(len(controls)):
         left = (last - i) * spacing
         ahead = np.hypot(path[last, 0] - x, path[last, 1] - y) if left < 1.0 else left
-        cap = min(top, np.sqrt(1.4 * decel * max(ahead, 0.0)) + 0.05)
+        cap = min(top, path[i, 3], np.sqrt(1.4 * decel * max(ahead, 0.0)) + 0.05)
         controls[t, 0] = min(max(controls[t, 0], -reverse), cap)
         controls[t, 1] = min(max(controls[t, 1], -turn), turn)
         if bend > 0.0:  # a base that cannot turn on the spot
@@ -339,7 +357,7 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
             cost += COLLISION_COST * (dt - 10.0 * clear)
         wish = near_m + per_speed * abs(v)
         if clear < wish:
-            cost += w_near * dt * ((wish - max(clear, 0.0)) / wish) ** 2
+            cost += w_near * abs(v) * dt * ((wish - max(clear, 0.0)) / wish) ** 2
         cost += w_back * max(-v, 0.0) * dt
         cost += w_cross * cross * cross * dt
         cost += w_heading * (1.0 - (cos_yaw * cos_path + sin_yaw * sin_path)) * dt

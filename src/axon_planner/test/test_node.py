@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import LaserScan
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
+from visualization_msgs.msg import Marker
 
 from axon_core.geometry import se2_compose, se2_inverse, se2_to_matrix, wrap_angle
 from axon_core.grids import Grid
@@ -159,9 +160,10 @@ def navigate(*args, **kwargs) -> NavigateToPose.Goal:
 
 
 def test_navigate_reaches_the_goal_with_feedback_and_a_last_zero(stage):
-    plans, costmaps = [], []
+    plans, costmaps, speeds = [], [], []
     stage.node.create_subscription(Path, "plan", plans.append, RESULT)
     stage.node.create_subscription(OccupancyGrid, "costmap", costmaps.append, LATCHED)
+    stage.node.create_subscription(Marker, "plan_speeds", speeds.append, RESULT)
     status, result = stage.finish(stage.send(navigate(4.0, 0.0, 0.5)))
     assert status == GoalStatus.STATUS_SUCCEEDED and result.error_code == NavigateToPose.Result.NONE
     assert np.linalg.norm(stage.world.pose[:2] - [4.0, 0.0]) < 0.25 and abs(stage.world.pose[2] - 0.5) < 0.25
@@ -174,6 +176,9 @@ def test_navigate_reaches_the_goal_with_feedback_and_a_last_zero(stage):
     assert distances[0] > 3.0 > 1.0 > distances[-1] and stage.feedback[-1].navigation_time.sec >= 3
     assert plans and plans[0].header.frame_id == "odom" and len(plans[0].poses) > 20
     assert costmaps and {-1, 0, 100} <= set(costmaps[0].data)
+    assert speeds and len(speeds[0].points) == len(speeds[0].colors) > 20
+    first, last = speeds[0].colors[10], speeds[0].colors[-1]
+    assert first.g > last.g and first.r < last.r, "green on the way, red where it brakes at the end"
 
 
 def test_compute_path_answers_with_a_path_or_a_code(stage):
@@ -204,6 +209,19 @@ def test_compute_path_answers_with_a_path_or_a_code(stage):
     start.start = pose(2.0, 0.3 - 0.1)
     assert stage.finish(stage.send(start))[1].error_code == codes.START_OCCUPIED
     assert stage.standing()
+
+
+def test_the_sequence_planner_gives_a_path_and_diagnostics_count_what_became_of_its_own(stage):
+    assert "sequence_paths" not in stage.planner.status_values(), "nobody has asked it"
+    for x in (4.0, 4.5):
+        goal = ComputePathToPose.Goal(goal=pose(x, 0.0), planner_id="sequence")
+        status, result = stage.finish(stage.send(goal))
+        assert status == GoalStatus.STATUS_SUCCEEDED and result.error_code == ComputePathToPose.Result.NONE
+        assert result.path.poses[-1].pose.position.x == pytest.approx(x)
+    values = stage.planner.status_values()
+    taken, _, total = values["sequence_paths"].partition(" of ")
+    kept = sum(int(text.split()[-1]) for text in values["sequence_refused"].split(", ") if text != "none")
+    assert int(total) == 2 and int(taken) + kept == 2
 
 
 def test_follow_path_follows_and_refuses_what_is_none(stage):

@@ -12,10 +12,12 @@ import pytest
 from axon_core.grids import OCCUPIED, Grid
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap
+from axon_planner.guide import Guide
 from axon_planner.outline import STEP_M, clearance_along
 from axon_planner.planning import PLANNERS, POSE_PLANNERS, PathPlanner, path_length
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut
 
 CONFIG = PlannerConfig(map_size_m=16.0)
@@ -135,7 +137,8 @@ CAR = replace(CONFIG, min_turning_radius_m=0.6)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_planner_meets_both_ends_and_keeps_clear(seed, planner):
     config = CAR if planner == "hybrid" else CONFIG
-    costmap, made = costmap_of(random_map(seed, 15)), PathPlanner(config)
+    costmap = costmap_of(random_map(seed, 15))
+    made = PathPlanner(config, sequence=SequencePlanner(lambda planes, spans: np.zeros((len(spans), 1, 2))))
     result = made.plan(costmap, START, GOAL, planner)
     assert result.found, result.reason
     assert result.path[0] == pytest.approx(START)
@@ -185,3 +188,16 @@ def test_a_planner_that_does_not_exist_or_does_not_fit_the_base_is_an_error():
 def test_start_at_the_goal():
     result = PathPlanner(CONFIG).plan(costmap_of(random_map(0)), START, START)
     assert result.found and path_length(result.path) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_the_guide_held_for_the_cost_to_the_goal_can_be_shown():
+    costmap = costmap_of(random_map(1))
+    planner = PathPlanner(CONFIG, guide=Guide.load("guide"))
+    assert planner.guide_grid() is None, "before any search"
+    plan = planner.plan(costmap, START, GOAL)
+    grid = planner.guide_grid()
+    assert set(np.unique(grid.data)) <= set(range(-1, 101)) and grid.data.max() == 100
+    along = grid.data[tuple(grid.cells_of(plan.raw[:: len(plan.raw) // 8]).T)]
+    assert (np.diff(along.astype(int)) < 0).all() and grid.data[tuple(grid.cells_of(GOAL[None, :2])[0])] <= 2
+    held = PathPlanner(CONFIG).cost_of(costmap.field(START, GOAL))
+    assert (grid.data[~np.isfinite(held)] == -1).mean() > 0.99

@@ -13,13 +13,27 @@ from axon_core.inference import OnnxModel
 from axon_core.models import ModelError, find_model
 from axon_planner.config import PlannerConfig
 from axon_planner.outline import STEP_M, Discs, clearance_along, clearances
-from axon_planner.path_cost import cost_and_gradient, descend, make_reference, path_cost
+from axon_planner.path_cost import (
+    LEAST_SPEED,
+    TIME_WEIGHT,
+    TURN_AT_SPEED,
+    DriveScales,
+    cost_and_gradient,
+    descend,
+    drive_cost,
+    make_reference,
+    path_cost,
+    smooth_adjoint,
+    smoother,
+)
 from axon_planner.planning import PathPlanner, path_length
-from axon_planner.refiner import CHANNELS, LONGEST, STRIP, Refiner, Verdict, sharpest_radpm
+from axon_planner.refiner import CHANNELS, LONGEST, STRIP, Refined, Refiner, Verdict, cost_of_drive
 from axon_planner.runtime import Navigator, NavStatus
 from axon_planner.smoothing import resample, shortcut, with_headings
+from axon_planner.speeds import sharpest_radpm, speeds_along
 
 DISCS = Discs(CONFIG)
+SCALES = DriveScales.of(CONFIG.limits)
 POSTS = [[2.0, 0.3, 0.1], [3.5, -0.4, 0.1]]
 
 
@@ -35,27 +49,49 @@ class Case:
         self.line = shortcut(plan.raw, planner.cost_of(self.field), self.field)
         self.reference = make_reference(self.line)
 
-    def refined_by(self, network) -> tuple[np.ndarray, Verdict]:
-        return Refiner(network).refine(CONFIG, self.field, self.raw, self.line, self.classical)
+    def refined_by(self, answer) -> Refined:
+        return Refiner(answer).refine(CONFIG, self.field, self.raw, self.line, self.classical)
 
 
-def answer(offsets):
-    """A network that answers with `offsets(n)` metres for n points."""
-    return lambda seen: np.asarray(offsets(seen.shape[2]), dtype=np.float32)[None]
+def answer(offsets, speeds=np.ones):
+    """Answers with `offsets(n)` metres and `speeds(n)` of the top speed for n points."""
+    return lambda reference, *_: tuple(np.asarray(each(len(reference.points))) for each in (offsets, speeds))
 
 
 # The cost
 
 
-def test_gradient_of_the_cost_is_its_numerical_derivative():
+@pytest.mark.parametrize("timed", [False, True])
+def test_gradient_of_the_cost_is_its_numerical_derivative(timed):
     case, rng = Case(3), np.random.default_rng(0)
     points = case.reference.curve(0.05 * rng.standard_normal(len(case.reference.points)))
-    _, gradient = cost_and_gradient(points, case.field, DISCS, 0.1)
-    for i, k in zip(rng.integers(0, len(points), 40), rng.integers(0, 2, 40), strict=True):
-        nudge = np.zeros_like(points)
+    speeds = rng.uniform(0.1, 1.0, len(points))
+
+    def cost(points, speeds):
+        if timed:
+            return drive_cost(points, speeds, case.field, DISCS, SCALES, 0.1)
+        return *cost_and_gradient(points, case.field, DISCS, 0.1), np.zeros(len(points))
+
+    _, by_points, by_speeds = cost(points, speeds)
+    gradient = np.column_stack([by_points, by_speeds])
+    for i, k in zip(rng.integers(0, len(points), 60), rng.integers(0, 3, 60), strict=True):
+        nudge = np.zeros((len(points), 3))
         nudge[i, k] = 1e-6
-        ahead, behind = (path_cost(points + s * nudge, case.field, DISCS, 0.1) for s in (1.0, -1.0))
-        assert (ahead - behind) / 2e-6 == pytest.approx(gradient[i, k], abs=1e-4)
+        ahead, behind = (cost(points + s * nudge[:, :2], speeds + s * nudge[:, 2])[0] for s in (1.0, -1.0))
+        assert (ahead - behind) / 2e-6 == pytest.approx(gradient[i, k], abs=3e-4)
+
+
+def test_the_cheapest_speed_of_a_piece_is_the_one_of_the_formula():
+    """On a circle in the open: no other constant speed costs less than equation (4)'s."""
+    turn = np.linspace(0.0, 2.0, 60)
+    for radius in (0.3, 0.5, 0.8):
+        circle = radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        field = costmap_of(np.zeros((200, 200))).field()
+        cheapest = (TIME_WEIGHT / (2.0 * TURN_AT_SPEED * (SCALES.turn_m / radius) ** 2)) ** (1.0 / 3.0)
+        costs = [
+            drive_cost(circle, np.full(60, f * min(cheapest, 1.0)), field, DISCS, SCALES)[0] for f in (0.95, 1, 1.05)
+        ]
+        assert costs[1] < costs[0] and (costs[1] < costs[2] or cheapest >= 1.0)
 
 
 def test_a_straight_path_in_the_open_costs_its_length_and_a_bent_one_more():
@@ -75,13 +111,20 @@ def test_curves_keep_their_ends_and_straight_lines():
     assert middle == pytest.approx(0.3 * np.array([-1.0, 3.0]) / np.sqrt(10.0), abs=1e-6), "to the left"
 
 
+def test_the_adjoint_of_smoothing_is_its_transpose():
+    matrix = smoother(20)
+    assert smooth_adjoint(np.eye(20)) == pytest.approx(matrix.T)
+
+
 def test_descent_lowers_the_cost():
     for seed in range(4):
         case = Case(seed)
-        offsets = descend(case.reference, case.field, DISCS)
+        offsets, speeds = descend(case.reference, case.field, DISCS, SCALES)
         curves = [case.reference.curve(o) for o in (offsets, np.zeros_like(offsets))]
-        before, after = (path_cost(curve, case.field, DISCS, 0.1) for curve in reversed(curves))
+        before, after = (drive_cost(c, speeds, case.field, DISCS, SCALES, 0.1)[0] for c in reversed(curves))
         assert after < before
+        slower = drive_cost(curves[0], 0.9 * speeds, case.field, DISCS, SCALES, 0.1)[0]
+        assert after < slower and speeds[-1] == pytest.approx(LEAST_SPEED)
 
 
 # The check against the footprint
@@ -118,7 +161,9 @@ HOSTILE = {
     "nan": (answer(lambda n: np.full(n, np.nan)), {Verdict.SENSELESS}),
     "one infinite": (answer(lambda n: np.where(np.arange(n) == 5, np.inf, 0.0)), {Verdict.SENSELESS}),
     "too few": (answer(lambda n: np.zeros(n - 1)), {Verdict.SENSELESS}),
-    "no numbers": (lambda seen: np.zeros((0,)), {Verdict.SENSELESS}),
+    "no numbers": (lambda *_: (np.zeros((0,)), np.zeros((0,))), {Verdict.SENSELESS}),
+    "no speed that is one": (answer(np.zeros, lambda n: np.full(n, np.nan)), {Verdict.SENSELESS}),
+    "crawling": (answer(np.zeros, lambda n: np.full(n, -7.0)), {Verdict.COSTLY, Verdict.CURVED}),
     "zigzag": (answer(lambda n: 0.5 * np.where(np.arange(n) // 4 % 2, 1.0, -1.0)), {Verdict.LONG}),
     "a detour": (answer(lambda n: np.full(n, 0.5)), {Verdict.UNSAFE, Verdict.COSTLY, Verdict.CURVED, Verdict.LONG}),
     "a mile away": (answer(lambda n: np.full(n, -1e9)), {Verdict.UNSAFE, Verdict.COSTLY, Verdict.CURVED, Verdict.LONG}),
@@ -128,10 +173,11 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_the_network_says_the_classical_path_is_there_with_the_reason(name, seed):
-    network, reasons = HOSTILE[name]
+    hostile, reasons = HOSTILE[name]
     case = Case(seed)
-    path, verdict = case.refined_by(network)
-    assert path is case.classical and verdict in reasons
+    refined = case.refined_by(hostile)
+    assert refined.path is case.classical and refined.verdict in reasons
+    assert refined.speeds_mps == pytest.approx(speeds_along(CONFIG, case.field, case.classical))
 
 
 def test_a_path_through_a_wall_is_refused():
@@ -141,18 +187,19 @@ def test_a_path_through_a_wall_is_refused():
     start, goal = np.array([-3.0, 0.42, 0.0]), np.array([3.0, 0.42, 0.0])
     plan = planner.plan(costmap, start, goal)
     refiner = Refiner(answer(lambda n: -0.4 * np.sin(np.linspace(0.0, np.pi, n))))
-    path, verdict = refiner.refine(CONFIG, costmap.field(), plan.raw, np.array([start[:2], goal[:2]]), plan.path)
-    assert path is plan.path and verdict is Verdict.UNSAFE and refiner.counts[Verdict.UNSAFE] == 1
+    refined = refiner.refine(CONFIG, costmap.field(), plan.raw, np.array([start[:2], goal[:2]]), plan.path)
+    assert refined.path is plan.path and refined.verdict is Verdict.UNSAFE and refiner.counts[Verdict.UNSAFE] == 1
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_an_accepted_path_is_better_and_never_longer_than_allowed_nor_less_safe(seed):
     case, rng = Case(seed), np.random.default_rng(seed)
-    best = descend(case.reference, case.field, DISCS)
+    best, speeds = descend(case.reference, case.field, DISCS, SCALES)
     for noise in (0.0, 0.03, 0.1):
         wrong = resample(noise * rng.standard_normal((8, 2)), 1.0, len(best))[:, 0]
-        path, verdict = case.refined_by(answer(lambda n, wrong=wrong: best + wrong))
-        if verdict is not Verdict.REFINED:
+        refined = case.refined_by(answer(lambda n, wrong=wrong: best + wrong, lambda n: speeds))
+        path = refined.path
+        if refined.verdict is not Verdict.REFINED:
             assert path is case.classical
             continue
         assert path[0] == pytest.approx(START) and path[-1] == pytest.approx(GOAL)
@@ -161,7 +208,10 @@ def test_an_accepted_path_is_better_and_never_longer_than_allowed_nor_less_safe(
         room, before = (slow_clearance(case, resampled(p)) for p in (path, case.classical))
         assert room >= min(before, CONFIG.near_clearance_m) - STEP_M and room > CONFIG.safety_margin_m
         assert sharpest_radpm(path) <= max(sharpest_radpm(case.classical), CONFIG.max_turn_radps / CONFIG.max_speed_mps)
-        costs = [path_cost(resample(p[:, :2], 0.1), case.field, DISCS) for p in (path, case.classical)]
+        kept = speeds_along(CONFIG, case.field, case.classical)
+        costs = [
+            cost_of_drive(CONFIG, case.field, *drive) for drive in ((path, refined.speeds_mps), (case.classical, kept))
+        ]
         assert costs[0] < costs[1]
 
 
@@ -174,8 +224,8 @@ def test_next_to_the_goal_there_is_nothing_to_refine():
     line = np.array([[0.0, 0.0], [0.3, 0.0]])
     classical = with_headings(resample(line, 0.05))
     called = []
-    path, verdict = Refiner(called.append).refine(CONFIG, case.field, line, line, classical)
-    assert path is classical and verdict is Verdict.SHORT and not called
+    refined = Refiner(lambda *given: called.append(given)).refine(CONFIG, case.field, line, line, classical)
+    assert refined.path is classical and refined.verdict is Verdict.SHORT and not called
 
 
 # The planner and the navigator with one
@@ -194,7 +244,7 @@ def test_a_drive_with_a_hostile_network_reaches_its_goal_and_says_why(name):
 
 def test_it_is_asked_only_where_the_parameter_says_so():
     asked = []
-    refiner = Refiner(lambda seen: asked.append(1) or np.zeros((1, seen.shape[2]), np.float32))
+    refiner = Refiner(lambda *given: asked.append(1) or answer(np.zeros)(*given))
     driver = Navigator(PlannerConfig(refine=False), refiner)
     driver.warm_up()
     assert not asked and driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0])).refinement is None
@@ -235,12 +285,15 @@ def test_the_network_mirrors_with_the_scene_and_keeps_the_ends():
     onnx = OnnxModel(find_model("refiner").path, threads=1, dynamic_size=32)
     rng = np.random.default_rng(1)
     seen = rng.uniform(-0.5, 1.5, (1, CHANNELS, 70)).astype(np.float32)
-    seen[0, -1, [0, -1]] = 0.0
+    seen[0, STRIP + 1, [0, -1]] = 0.0  # the ramp
     mirrored = seen.copy()
     mirrored[:, :STRIP] = seen[:, STRIP - 1 :: -1]
     mirrored[:, STRIP] *= -1.0
-    offsets, opposite = (onnx.run({"features": x})["offsets"][0] for x in (seen, mirrored))
-    assert offsets == pytest.approx(-opposite, abs=1e-5)
+    there, here = (onnx.run({"features": x}) for x in (seen, mirrored))
+    offsets, speeds = there["offsets"][0], there["speeds"][0]
+    assert offsets == pytest.approx(-here["offsets"][0], abs=1e-5)
+    assert speeds == pytest.approx(here["speeds"][0], abs=1e-5)
+    assert speeds.min() >= LEAST_SPEED and speeds.max() <= 1.0
     assert offsets[0] == offsets[-1] == 0.0 and np.abs(offsets).max() > 0.01
 
 
@@ -249,10 +302,11 @@ def test_the_network_costs_less_than_the_elastic_band_on_most_paths(shipped):
     for seed in range(12):
         case = Case(seed)
         curve = shipped.propose(CONFIG, case.field, case.line)
-        costs = [path_cost(resample(p[:, :2], 0.1), case.field, DISCS) for p in (curve, case.classical)]
-        saved.append(costs[1] - costs[0])
-        case_path, verdict = shipped.refine(CONFIG, case.field, case.raw, case.line, case.classical)
-        assert (verdict is Verdict.REFINED) == (case_path is not case.classical)
+        kept = speeds_along(CONFIG, case.field, case.classical)
+        cost = drive_cost(curve.points, curve.speeds, case.field, DISCS, SCALES)[0]
+        saved.append(cost_of_drive(CONFIG, case.field, case.classical, kept) - cost)
+        refined = shipped.refine(CONFIG, case.field, case.raw, case.line, case.classical)
+        assert (refined.verdict is Verdict.REFINED) == (refined.path is not case.classical)
     assert np.mean(saved) > 0.0 and np.mean(np.array(saved) > 0.0) > 0.5
 
 

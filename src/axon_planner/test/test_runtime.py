@@ -67,6 +67,27 @@ def test_moving_the_target_of_no_drive_does_nothing():
     assert driver.goal is None and driver.status is NavStatus.IDLE
 
 
+@pytest.mark.parametrize("controller", ["mppi", "pursuit"])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_gap_met_straight_on_is_passed_slower_than_the_open(controller, given):
+    """7 cm free on either side; the path is the navigator's own, or one that somebody else gives without speeds."""
+    half_m = 0.5 * CONFIG.footprint_width_m + 0.07
+    gap = [[2.5, side * half_m, 3.0, side * half_m] for side in (1.0, -1.0)]
+    gap += [[x, side * half_m, x, side] for side in (1.0, -1.0) for x in (2.5, 3.0)]
+    world, speeds = Playground(CONFIG, walls=corridor() + gap), []
+    driver = navigator(controller=controller, refine=False)
+    if given:
+        driver.set_path(np.column_stack([np.linspace(0.0, 5.0, 6), np.zeros(6), np.zeros(6)]), controller)
+
+    def watch(world):
+        if 1.0 < world.pose[0] < 1.8 or 2.5 < world.pose[0] < 3.0:
+            speeds.append((world.pose[0] > 2.0, world.velocity.vx_mps))
+
+    assert world.drive(driver, each=watch).status is NavStatus.REACHED
+    before, inside = (np.array([v for within, v in speeds if within == where]) for where in (False, True))
+    assert before.max() > 0.85 and inside.max() < 0.6
+
+
 def test_commands_keep_the_limits():
     world = Playground(CONFIG, POSTS, corridor())
     world.drive(navigator())
