@@ -169,8 +169,8 @@ def rollout_numpy(
     drives, state, index, path, spacing, distance, origin, resolution, centers, radius, weights, dt
 ) -> np.ndarray:
     """Costs (K,) of drives (K, steps, 2): the tracker's, with array operations over all drives."""
-    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = (
-        weights
+    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back, _ = (
+        weights  # the last is of bases that cannot turn on the spot, which this one can
     )
     count, last = len(drives), len(path) - 1
     x, y, yaw, v, w = np.repeat(np.asarray(state)[:, None], count, axis=1)

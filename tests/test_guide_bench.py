@@ -12,26 +12,28 @@ import torch
 from harness import make_parser
 
 from axon_planner.guide import Moves, guided_path
+from axon_planner.guide_lattice import channel_scales
 from training import guide as recipe
 from training.guide_data import FAMILIES, exact_costs, largest_region, make_map
 
 
-def test_slopes_of_lattice_costs_are_their_finite_differences():
+@pytest.mark.parametrize("moves", Moves)
+def test_slopes_of_lattice_costs_are_their_finite_differences(moves):
     rng = torch.Generator().manual_seed(0)
-    edges = 3.0 * torch.rand(1, 4, 6, 6, generator=rng) + 2.0
-    taps = 3.0 * torch.rand(1, 144, 6, 6, generator=rng) + 1.0
-    goals, starts = np.array([[0, 5, 7]]), np.random.default_rng(0).integers(0, 24, (1, 40, 2))
-    directions = [torch.randn(x.shape, generator=rng) for x in (edges, taps)]
+    cells = np.zeros((1, 2, 24, 24), np.float32)
+    cells[0, 0], cells[0, 1] = (torch.rand(24, 24, generator=rng) < 0.75).numpy(), moves is Moves.MOORE
+    answers = torch.from_numpy(channel_scales(moves.cuts_corners)) * (0.7 + torch.rand(1, 6, 6, 58, generator=rng))
+    region = np.argwhere(largest_region(cells[0, 0] < 0.5, moves.cuts_corners))
+    goals, starts = np.array([[0, *region[len(region) // 2]]]), region[None]
+    direction = torch.randn(answers.shape, generator=rng)
 
     def total(step):
-        moved = [x + step * d for x, d in zip((edges, taps), directions, strict=True)]
-        return recipe.LatticeCost.apply(*moved, goals, starts).double().sum().item()
+        return recipe.LatticeCost.apply(answers + step * direction, cells, goals, starts).double().sum().item()
 
-    edges.requires_grad_(), taps.requires_grad_()
-    recipe.LatticeCost.apply(edges, taps, goals, starts).sum().backward()
-    slope = sum((x.grad * d).sum().item() for x, d in zip((edges, taps), directions, strict=True))
+    variable = answers.clone().requires_grad_()
+    recipe.LatticeCost.apply(variable, cells, goals, starts).sum().backward()
     with torch.no_grad():
-        assert (total(1e-3) - total(-1e-3)) / 2e-3 == pytest.approx(slope, rel=0.01)
+        assert (total(1e-3) - total(-1e-3)) / 2e-3 == pytest.approx((variable.grad * direction).sum().item(), rel=0.02)
 
 
 @pytest.mark.parametrize("moves", Moves)
@@ -84,3 +86,24 @@ def test_a_folder_without_data_is_refused(bench, tmp_path):
 
 def test_seeds_of_training_and_validation_do_not_meet():
     assert recipe.VALIDATION_SEEDS < recipe.TRAINING_SEEDS
+
+
+def test_a_small_set_is_measured_within_the_bound_and_at_its_published_lengths(tmp_path):
+    rng = np.random.default_rng(12)
+    blocked = make_map(rng, 70, 90)
+    cells = np.argwhere(largest_region(blocked, False))
+    lines = ["".join("@" if cell else "." for cell in row) for row in blocked]
+    (tmp_path / "a.map").write_text("\n".join(["type octile", "height 70", "width 90", "map", *lines]) + "\n")
+    rows = []
+    for row, col, r, c in cells[rng.integers(0, len(cells), (12, 2))].reshape(12, 4).tolist():
+        length = guided_path(blocked, (row, col), (r, c), bound=1.0).cost
+        rows.append((length, f"0\ta.map\t90\t70\t{col}\t{row}\t{c}\t{r}\t{length:.8f}\n"))
+    (tmp_path / "a.map.scen").write_text("version 1\n" + "".join(line for _, line in sorted(rows)))
+    arguments = ["--data", str(tmp_path), "--problems", "5"]
+    numbers = guide_movingai.main(make_parser("guide-movingai", guide_movingai).parse_args(arguments))
+    assert numbers["bound_violations"] == 0 and numbers["problems"] == 5 and numbers["maps"] == 1
+    assert 1.0 <= numbers["cost_ratio"] <= numbers["cost_ratio_max"] <= numbers["bound"]
+    assert numbers["expansion_ratio"] < numbers["expansion_ratio_lattice_counted"]
+    (tmp_path / "a.map.scen").write_text("version 1\n" + rows[0][1].replace(rows[0][1].split("\t")[-1], "0.5\n"))
+    with pytest.raises(ValueError, match="the scenario says"):
+        guide_movingai.main(make_parser("guide-movingai", guide_movingai).parse_args(arguments))

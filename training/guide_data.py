@@ -135,7 +135,7 @@ def partitions(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def corridors(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """A perfect maze by depth-first search, corridors of 1 cell or more, with a few walls taken out."""
-    wide = int(rng.choice((1, 2, 3, 4, 6, 8, 12)))
+    wide = int(rng.choice([n for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if 3 * n < min(height, width)]))
     thick = int(rng.choice((1, 1, 2)))
     pitch = wide + thick
     rows, cols = max(2, (height - thick) // pitch), max(2, (width - thick) // pitch)
@@ -167,11 +167,11 @@ def _dig(blocked: np.ndarray, one: tuple, other: tuple, pitch: int, wide: int, t
 
 
 def rooms(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Equal rooms in rows, thin walls, a small door to most neighbours."""
-    size = int(rng.choice((5, 7, 9, 12, 16, 24, 32)))
+    """Equal rooms in rows, walls of one cell, a door to most neighbours, as often as not of one cell."""
+    size = int(rng.choice([n for n in (5, 7, 9, 9, 12, 17, 17, 24, 33, 65) if 2 * n < min(height, width)]))
     blocked = np.zeros((height, width), bool)
     blocked[::size], blocked[:, ::size] = True, True
-    door = int(rng.integers(1, max(2, size // 4)))
+    door = 1 if rng.random() < 0.5 else int(rng.integers(1, max(2, size // 4)))
     for row in range(0, height, size):
         for col in range(0, width, size):
             if rng.random() < 0.85:
@@ -213,7 +213,7 @@ def scatter(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 FAMILIES: tuple[Family, ...] = (forest, gaps, bug_traps, partitions, corridors, rooms, caves, city, scatter)
-WEIGHTS = np.array([2.0, 2.5, 2.5, 2.5, 1.0, 1.0, 1.0, 1.5, 1.0]) / 15.0
+WEIGHTS = np.array([2.0, 2.5, 2.5, 2.5, 1.5, 1.5, 1.5, 1.5, 1.5]) / 17.0
 
 
 def largest_region(blocked: np.ndarray, cut_corners: bool) -> np.ndarray:
@@ -230,8 +230,13 @@ def thicken(blocked: np.ndarray, cells: int) -> np.ndarray:
 
 
 @njit(cache=True)
-def exact_costs(blocked: np.ndarray, row: int, col: int, diagonal: float, cut_corners: bool) -> np.ndarray:
-    """Exact cost (H, W) float32 from every cell to (row, col), inf where there is no way: Dijkstra on a binary heap."""
+def exact_costs(
+    blocked: np.ndarray, row: int, col: int, diagonal: float, cut_corners: bool, limit: float = np.inf
+) -> np.ndarray:
+    """Exact cost (H, W) float32 from every cell to (row, col), inf where there is no way or it costs above `limit`.
+
+    Dijkstra on a binary heap.
+    """
     height, width = blocked.shape
     cost = np.full((height, width), np.inf, np.float32)
     cost[row, col] = 0.0
@@ -249,7 +254,7 @@ def exact_costs(blocked: np.ndarray, row: int, col: int, diagonal: float, cut_co
             if oblique and not cut_corners and (blocked[near_r, c] or blocked[r, near_c]):
                 continue
             reached = np.float32(so_far + (diagonal if oblique else 1.0))
-            if reached < cost[near_r, near_c]:
+            if reached < cost[near_r, near_c] and reached <= limit:
                 cost[near_r, near_c] = reached
                 heapq.heappush(heap, (reached, near_r, near_c))
     return cost

@@ -83,7 +83,7 @@ def names_and_labels(detections: Any) -> tuple[list[str], list[str]]:
 
 def grid(path: str, msg: Any) -> Iterator[Entry]:
     """An occupancy grid or a costmap, lying in its frame; maps a little below, so that both are seen."""
-    info, costs = msg.info, "costmap" in path
+    info, costs = msg.info, "cost" in path  # costmap, guide_cost
     if len(msg.data) != info.width * info.height or not len(msg.data):
         raise ValueError(f"the grid of {info.width} x {info.height} cells comes with {len(msg.data)} values")
     position, turn = info.origin.position, info.origin.orientation

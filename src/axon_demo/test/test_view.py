@@ -218,6 +218,16 @@ def test_a_line_with_a_colour_at_each_point_is_shown_in_pieces_of_those_colours(
     assert values(lines.colors).tolist() == [0xFF0000FF, 0x00FF00FF]
 
 
+def test_what_limits_the_shield_is_shown_as_points_and_its_reason_as_text() -> None:
+    points = [make("geometry_msgs/msg/Point", x=float(x), y=0.5) for x in (0, 1)]
+    dots, reason = shown_markers(
+        marker(8, ns="limiting", points=points), marker(9, ns="reason", text="obstacle", pose=pose((0.0, 0.0, 0.6)))
+    )
+    np.testing.assert_allclose(values(part(dots, rr.Points3D).positions), [[0.0, 0.5, 0.0], [1.0, 0.5, 0.0]], atol=1e-6)
+    np.testing.assert_allclose(values(part(reason, rr.Points3D).positions), [[0.0, 0.0, 0.6]], atol=1e-6)
+    assert values(part(reason, rr.Points3D).labels) == ["obstacle"]
+
+
 def test_what_removes_the_last_markers_comes_before_the_new_ones_at_their_time() -> None:
     remove, add = shown_markers(marker(1, 3, header=make("std_msgs/msg/Header")), marker(1, pose=pose((0.0, 0.0, 0.0))))
     assert part(remove, rr.Clear) is not None and add.path.startswith(remove.path)

@@ -30,6 +30,12 @@ class PlannerConfig:
         0.0, "Rectangle's centre ahead of base_link", unit="m", minimum=-2.0, maximum=2.0
     )
 
+    min_turning_radius_m: float = param(
+        0.0, "Tightest circle that the base can drive; 0 for one that turns on the spot", unit="m", maximum=20.0,
+        minimum=0.0,
+    )  # fmt: skip
+    allow_reverse: bool = param(True, "Planner hybrid: let paths have pieces that are driven backward")
+
     max_speed_mps: float = param(2.0, "Top speed forward", unit="m/s", minimum=0.05, maximum=5.0)
     max_reverse_mps: float = param(0.3, "Top speed backward", unit="m/s", minimum=0.0, maximum=2.0)
     max_turn_radps: float = param(2.0, "Top turning speed", unit="rad/s", minimum=0.1, maximum=10.0)
@@ -57,6 +63,15 @@ class PlannerConfig:
     )
     clearance_weight: float = param(6.0, "Extra cost of a metre with no clearance left", minimum=0.0, maximum=100.0)
 
+    planner: str = param(
+        "astar",
+        "What plans: by cells (astar, weighted, theta), a network first (sequence), by poses with turns on the spot "
+        "(footprint) or arcs (hybrid)",
+        choices=("astar", "weighted", "theta", "sequence", "footprint", "hybrid"),
+    )
+    search_weight: float = param(
+        1.0, "Planner weighted: its paths cost at most so many times the cheapest", minimum=1.0, maximum=100.0
+    )
     refine: bool = param(True, "Let the refiner's network move the path, where that makes it better")
     refine_by: str = param(
         "network",
@@ -150,6 +165,20 @@ class PlannerConfig:
             raise ValueError(
                 f"lookahead_min_m = {self.lookahead_min_m}: expected at most lookahead_max_m = {self.lookahead_max_m}"
             )
+        misfit = self.misfit_of(self.planner)
+        if misfit:
+            raise ValueError(f"planner = '{self.planner}': {misfit}")
+
+    def misfit_of(self, planner: str) -> str:
+        """Why a planner cannot plan for this base; empty where it can."""
+        radius = self.min_turning_radius_m
+        if planner == "hybrid" and not radius > 0.0:
+            return "expected min_turning_radius_m above 0; a base that turns on the spot takes footprint"
+        if planner == "footprint" and radius > 0.0:
+            return (
+                f"expected min_turning_radius_m = 0, it is {radius}; a base that cannot turn on the spot takes hybrid"
+            )
+        return ""
 
     @property
     def footprint(self) -> Footprint:

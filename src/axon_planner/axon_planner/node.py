@@ -25,7 +25,7 @@ from axon_core.grids import Grid
 from axon_core.models import ModelError
 from axon_core.motion import Twist2
 from axon_planner.config import PlannerConfig
-from axon_planner.planning import PlanResult
+from axon_planner.planning import PLANNERS, PlanResult
 from axon_planner.refiner import Verdict
 from axon_planner.runtime import CONTROLLERS, Navigator, NavStatus, NavStep
 from axon_planner.search import SearchStatus
@@ -49,7 +49,8 @@ from axon_ros.skill_node import SkillNode
 from axon_ros.speaker import Level
 from axon_ros.stamps import duration_of
 
-PLANNER_IDS = ("", "GridBased", "astar", "sequence")
+# Which planner an id of compute_path_to_pose means; None is the one of the parameter `planner`.
+PLANNER_IDS = {"": None, "GridBased": None, **{name: name for name in PLANNERS}}
 # Which controller an id of follow_path means; None is the one of the parameter `controller`.
 CONTROLLER_IDS = {"": None, "FollowPath": None, **{name: name for name in CONTROLLERS}}
 FEEDBACK_S = 0.2
@@ -138,6 +139,7 @@ class PlannerNode(SkillNode):
         self._command = self.output(command_type, "cmd_vel_nav", COMMAND)
         self._plan_output = self.output(Path, "plan", RESULT)
         self._raw_output = self.output(Path, "plan_raw", RESULT)
+        self._guide_output = self.output(OccupancyGrid, "guide_cost", LATCHED)
         self._speeds_output = self.output(Marker, "plan_speeds", RESULT)
         self._costmap_output = self.output(OccupancyGrid, "costmap", LATCHED)
         self.input(LaserScan, "scan", self._scans.take, SENSOR)
@@ -169,7 +171,7 @@ class PlannerNode(SkillNode):
 
     def status_values(self) -> dict[str, str]:
         refiner = self._navigator.refiner if self._navigator is not None else None
-        values = {"guided_searches": self._guide_text()} | self._sequence_values()
+        values = {"planner": self.config.planner, "guided_searches": self._guide_text()} | self._sequence_values()
         if refiner is None or not self.config.refine:
             return {"refined_paths": "off"} | values
         counts = refiner.counts
@@ -245,13 +247,17 @@ class PlannerNode(SkillNode):
         if request.planner_id not in PLANNER_IDS:
             text = f"planner_id '{request.planner_id}': expected one of {_listed(PLANNER_IDS)}"
             return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
+        planner = PLANNER_IDS[request.planner_id] or self.config.planner
+        if self.config.misfit_of(planner):
+            text = f"planner_id '{request.planner_id}': {self.config.misfit_of(planner)}"
+            return result, Outcome("abort", _Plan.INVALID_PLANNER, text)
         try:
             goal = self._pose_target(request.goal).poses
             start = self._pose_target(request.start).poses if request.use_start else self._base_pose()
         except BadInput as error:
             return result, _refusal(error, _Plan.TF_ERROR, _Plan.UNKNOWN)
         try:
-            plan = self._plan_by(request.planner_id, start, goal)
+            plan = self._navigator.plan_path(start, goal, planner)
         except ModelError as error:
             return result, Outcome("abort", _Plan.INVALID_PLANNER, str(error))
         result.planning_time = duration_of(plan.planning_s)
@@ -260,11 +266,6 @@ class PlannerNode(SkillNode):
         result.path = self._path_msg(plan.path)
         self._plan_output.publish(result.path)
         return result, Outcome("succeed")
-
-    def _plan_by(self, planner_id: str, start: np.ndarray, goal: np.ndarray) -> PlanResult:
-        if planner_id == "sequence":
-            return self._navigator.plan_sequence(start, goal)
-        return self._navigator.plan_path(start, goal)
 
     def _conclude(self, handle: Any, result: Any, outcome: Outcome) -> None:
         self._endings.end(handle, outcome.state, _filled(result, outcome))
@@ -392,6 +393,10 @@ class PlannerNode(SkillNode):
     def _publish_costmap(self) -> None:
         if self._costmap_output.watched:
             self._costmap_output.publish(grid_to_msg(self._navigator.costmap.to_grid(), self._header()))
+        if self._guide_output.watched:
+            guided = self._navigator.planner.guide_grid()
+            if guided is not None:
+                self._guide_output.publish(grid_to_msg(guided, self._header()))
 
     def _header(self) -> Any:
         return header(self.now_s(), self.config.global_frame)

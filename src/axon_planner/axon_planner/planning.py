@@ -1,23 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A path between two poses over what the costmap knows: cost field, search, smoothing, check."""
+"""A path between two poses over what the costmap knows: cost field, search, smoothing, check.
+
+Searches over cells (`CELL_PLANNERS`) take the inscribed circle for the base; their chain of cells is cut short,
+smoothed and refined. Searches over poses (`POSE_PLANNERS`) check the rectangle, and their paths go out as they are:
+nothing may move what keeps a turning limit or passes with centimetres to spare.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from axon_core.grids import Grid
+from axon_planner.any_angle import find_any_angle_path
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
-from axon_planner.guide import Guide, guided_path
+from axon_planner.guide import Ahead, Guide, guided_path
+from axon_planner.hybrid import plan_hybrid
+from axon_planner.outline import STEP_M, clearances
+from axon_planner.pose_search import PoseResult, price_of
 from axon_planner.refiner import Refiner, Verdict
 from axon_planner.search import SearchResult, SearchStatus, find_path
 from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, path_length, resample, segment_cost, shortcut, with_headings
 from axon_planner.speeds import speeds_along
+from axon_planner.turning import plan_turning
 
-__all__ = ["PathPlanner", "PlanResult", "path_length"]
+__all__ = ["CELL_PLANNERS", "PLANNERS", "POSE_PLANNERS", "PathPlanner", "PlanResult", "path_length"]
+
+CELL_PLANNERS = ("astar", "weighted", "theta", "sequence")
+POSE_PLANNERS: dict[str, Callable[..., PoseResult]] = {"footprint": plan_turning, "hybrid": plan_hybrid}
+PLANNERS = (*CELL_PLANNERS, *POSE_PLANNERS)
 
 SPACING_M = 0.05
 # A robot may stand nearer to an obstacle than it would plan: within this distance it may leave through such cells.
@@ -29,8 +45,10 @@ ESCAPE_COST = 4.0
 class PlanResult:
     """`path` (N, 3) poses and `raw` (M, 2) the search's own points, empty unless FOUND; `cost` in metres.
 
-    `speeds_mps` (N,): how fast `path` may be driven. `refinement` says whether `path` is a network's (the sequence
-    planner's, or else the refiner's), or why it is not; None where nobody tried.
+    `speeds_mps` (N,): how fast `path` may be driven; None where its follower shall say. `refinement` says whether
+    `path` is a network's (the sequence planner's, or else the refiner's), or why it is not; None where nobody tried.
+    `directions` (N - 1,) int8 of a search over poses: 1 driven forward, -1 backward, 0 turned on the spot; None of one
+    over cells, whose paths are driven forward.
     """
 
     status: SearchStatus
@@ -41,7 +59,8 @@ class PlanResult:
     planning_s: float
     reason: str = ""
     refinement: Verdict | None = None
-    speeds_mps: np.ndarray = field(default_factory=lambda: np.empty(0))
+    speeds_mps: np.ndarray | None = None
+    directions: np.ndarray | None = None
 
     @property
     def found(self) -> bool:
@@ -50,9 +69,10 @@ class PlanResult:
 
 
 class PathPlanner:
-    """Plans on a costmap with a robot's footprint; a `guide` orders the search, a `refiner` smooths its path.
+    """Plans on a costmap with a robot's footprint, by `config.planner` or the one that is asked for.
 
-    With a `sequence` planner that one's proposal comes first, where it holds.
+    A `guide` orders the planner astar; of searches over cells a `refiner` smooths the paths, and for the planner
+    sequence the proposal of `sequence` comes first, where it holds.
     """
 
     def __init__(
@@ -63,6 +83,7 @@ class PathPlanner:
         sequence: SequencePlanner | None = None,
     ):
         self.config, self.refiner, self.guide, self.sequence = config, refiner, guide, sequence
+        self._guided: tuple[Ahead, np.ndarray, Field] | None = None
         footprint = config.footprint
         # Half a cell more than the inscribed circle: an obstacle may lie that far before the centre of its cell.
         self.hard_m = footprint.inscribed_radius_m + 0.5 * config.resolution_m
@@ -70,22 +91,58 @@ class PathPlanner:
 
     def cost_of(self, field: Field) -> np.ndarray:
         """Cost (H, W) float32 of a metre in each cell: 1 in the open, more near obstacles, inf where the base hits."""
-        nearness = np.clip((self.soft_m - field.distance_m) / (self.soft_m - self.hard_m), 0.0, 1.0)
-        cost = 1.0 + np.float32(self.config.clearance_weight) * nearness * nearness
-        cost[field.unknown] *= np.float32(self.config.unknown_cost)
+        cost = price_of(self.config, field)
         cost[field.distance_m < self.hard_m] = np.inf
         return cost
 
-    def plan(self, costmap: Costmap, start: np.ndarray, goal: np.ndarray) -> PlanResult:
-        """Path from pose `start` to pose `goal`, (3,) each, in the costmap's frame; an ordinary "no" is a status."""
+    @property
+    def plans_poses(self) -> bool:
+        """Whether the configured planner searches over poses, whose paths have directions."""
+        return self.config.planner in POSE_PLANNERS
+
+    def plan(self, costmap: Costmap, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
+        """Path from pose `start` to pose `goal`, (3,) each, in the costmap's frame; an ordinary "no" is a status.
+
+        `planner` is one of PLANNERS, by default the configured one; ValueError for another, or one that does not fit
+        the base.
+        """
         began_s = time.perf_counter()
         for name, pose in (("start", start), ("goal", goal)):
             if not costmap.contains(pose):
                 return _no(SearchStatus.OUTSIDE, f"{name} {_text(pose)} lies outside the map", began_s)
-        return self.plan_on(costmap.field(start, goal), start, goal)
+        return self.plan_on(costmap.field(start, goal), start, goal, planner)
 
-    def plan_on(self, field: Field, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+    def plan_on(self, field: Field, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
         """As `plan`, on a field that was taken before."""
+        planner = planner or self.config.planner
+        refused = self.refusal_of(planner)
+        if refused:
+            raise ValueError(f"planner '{planner}': {refused}")
+        if planner in POSE_PLANNERS:
+            return self._plan_poses(POSE_PLANNERS[planner], field, start, goal)
+        return self._plan_cells(planner, field, start, goal)
+
+    def refusal_of(self, planner: str) -> str:
+        """Why a planner cannot be asked; empty where it can."""
+        if planner not in PLANNERS:
+            return f"expected one of {', '.join(PLANNERS)}"
+        if planner == "sequence" and self.sequence is None:
+            return "expected a SequencePlanner, none was given"
+        return self.config.misfit_of(planner)
+
+    def _plan_poses(self, search: Callable[..., PoseResult], field: Field, start: np.ndarray, goal) -> PlanResult:
+        began_s = time.perf_counter()
+        found = search(self.config, field, start, goal, self.config.search_timeout_s)
+        if not found.found:
+            pose = start if found.status is SearchStatus.START_BLOCKED else goal
+            return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
+        planning_s = time.perf_counter() - began_s
+        return PlanResult(
+            found.status, found.poses, found.poses[:, :2], found.cost, found.expanded, planning_s,
+            directions=found.directions,
+        )  # fmt: skip
+
+    def _plan_cells(self, planner: str, field: Field, start: np.ndarray, goal: np.ndarray) -> PlanResult:
         began_s = time.perf_counter()
         cost = self.cost_of(field)
         blocked = ~np.isfinite(cost)
@@ -95,22 +152,22 @@ class PathPlanner:
                 return _no(SearchStatus.START_BLOCKED, f"start {_text(start)} lies in an obstacle", began_s)
             self._open_way_out(field, cost, start_cell)
             blocked = ~np.isfinite(cost)
-        found = self._search(blocked, start_cell, goal_cell, _finite(cost))
+        found = self._search(planner, field, blocked, start_cell, goal_cell, _finite(cost))
         if not found.found:
             pose = start if found.status is SearchStatus.START_BLOCKED else goal
             return _no(found.status, f"{found.status.value} {_text(pose)}: {found.reason}", began_s, found.expanded)
         raw = _with_ends(field.centers_of(found.cells), start, goal)
         corners = shortcut(raw, cost, field)
         classical = self._smooth(corners, field, start, goal)
-        path, speeds, verdict = self._better(field, raw, corners, classical)
+        path, speeds, verdict = self._better(planner, field, raw, corners, classical)
         planning_s, length_cost = time.perf_counter() - began_s, found.cost * field.resolution_m
         return PlanResult(found.status, path, raw, length_cost, found.expanded, planning_s, "", verdict, speeds)
 
     def _better(
-        self, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
+        self, planner: str, field: Field, raw: np.ndarray, corners: np.ndarray, classical: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Verdict | None]:
         """The classical path, or what a network makes better; its speeds; and what the last one asked said."""
-        if self.sequence is not None:
+        if planner == "sequence":
             proposed = self.sequence.plan(self.config, field, raw, classical)
             if proposed.verdict is Verdict.REFINED or self.refiner is None:
                 return proposed.path, proposed.speeds_mps, proposed.verdict
@@ -119,12 +176,31 @@ class PathPlanner:
         refined = self.refiner.refine(self.config, field, raw, corners, classical)
         return refined.path, refined.speeds_mps, refined.verdict
 
-    def _search(self, blocked: np.ndarray, start: tuple, goal: tuple, cost: np.ndarray) -> SearchResult:
+    def _search(self, planner: str, field: Field, blocked: np.ndarray, start: tuple, goal: tuple, cost) -> SearchResult:
         timeout_s = self.config.search_timeout_s
+        if planner == "theta":
+            return find_any_angle_path(blocked, start, goal, cost, timeout_s)
+        if planner == "weighted":
+            return find_path(blocked, start, goal, cost, timeout_s, weight=self.config.search_weight)
         if self.guide is None or not _inside(blocked, goal):
             return find_path(blocked, start, goal, cost, timeout_s)
-        ahead = self.guide.read(blocked).towards(goal)
+        ahead = self.guide.read(blocked, cost=cost).towards(goal, start)
+        self._guided = ahead, blocked, field
         return guided_path(blocked, start, goal, ahead, cost, self.config.guide_bound, timeout_s=timeout_s)
+
+    def guide_grid(self) -> Grid | None:
+        """What the guide held for the cost from each cell to the goal, in the last search that it ordered.
+
+        Percent of the largest (0 at the goal), -1 where the base does not fit; None where it has ordered none.
+        """
+        if self._guided is None:
+            return None
+        ahead, blocked, field = self._guided
+        cost = ahead.cost_to_go(blocked.shape)
+        known = np.isfinite(cost) & ~blocked
+        share = np.where(known, cost, 0.0) / max(float(cost[known].max(initial=0.0)), 1e-6)
+        percent = np.where(known, np.rint(100.0 * share), -1.0).astype(np.int8)
+        return Grid(percent, field.resolution_m, field.origin_m.copy())
 
     def cost_along(self, field: Field, path: np.ndarray) -> float:
         """Cost in metres of a path (N, 2+) on a field, inf where it is blocked."""
@@ -132,7 +208,10 @@ class PathPlanner:
 
     def blocked_at(self, field: Field, path: np.ndarray) -> int | None:
         """Index of the first pose of a path at which the base would hit something, or None."""
-        hits = np.flatnonzero(field.distance_at(path[:, :2]) < self.config.footprint.inscribed_radius_m)
+        if self.plans_poses:
+            hits = np.flatnonzero(clearances(self.config, field, path) < 0.5 * field.resolution_m - STEP_M)
+        else:
+            hits = np.flatnonzero(field.distance_at(path[:, :2]) < self.config.footprint.inscribed_radius_m)
         return int(hits[0]) if len(hits) else None
 
     def _smooth(self, corners: np.ndarray, field: Field, start: np.ndarray, goal: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from numba import njit
 from axon_core.motion import Twist2, limit_twist
 from axon_planner.costmap import Field
 from axon_planner.outline import clearances
-from axon_planner.tracker import Follower, FollowStatus, FollowStep, blend, predict
+from axon_planner.tracker import Follower, FollowStatus, FollowStep, blend, predict, within_radius
 
 ARC_STEP_M = 0.02
 ARC_STEP_RAD = 0.05
@@ -43,7 +43,7 @@ class PursuitFollower(Follower):
         bearing = math.atan2(carrot[1], carrot[0])
         if self._shall_turn(bearing):
             return self._turn(pose, velocity, field, dt_s, bearing, remaining)
-        curvature = arc_curvature(carrot)
+        curvature = self._possible(arc_curvature(carrot))
         speed = self._regulated(curvature, self.discs.clearance(field, state[:3]), remaining)
         speed = min(speed, self._way[index, 3])
         free_m, clearance = self._free_way(state, curvature, speed, field)
@@ -51,8 +51,13 @@ class PursuitFollower(Follower):
             return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)
         speed = min(speed, free_m / config.collision_time_s)
         target = Twist2(speed, 0.0, speed * curvature)
-        self._last = limit_twist(target, blend(self._last, velocity), config.limits, dt_s)
+        self._last = within_radius(limit_twist(target, blend(self._last, velocity), config.limits, dt_s), config)
         return FollowStep(self._last, FollowStatus.RUNNING, remaining, clearance)
+
+    def _possible(self, curvature: float) -> float:
+        """The curvature, or the tightest one that the base can drive to that side."""
+        radius = self.config.min_turning_radius_m
+        return math.copysign(min(abs(curvature), 1.0 / radius), curvature) if radius > 0.0 else curvature
 
     def lookahead_m(self, speed_mps: float) -> float:
         """Distance to the carrot at a speed within its bounds."""
@@ -67,6 +72,8 @@ class PursuitFollower(Follower):
         return np.array([dx * math.cos(yaw) + dy * math.sin(yaw), dy * math.cos(yaw) - dx * math.sin(yaw)])
 
     def _shall_turn(self, bearing: float) -> bool:
+        if self.config.min_turning_radius_m > 0.0:
+            return False
         begins = self.config.rotate_to_heading_rad
         self._turning = abs(bearing) > (TURN_DONE_SHARE * begins if self._turning else begins)
         return self._turning

@@ -20,13 +20,13 @@ from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap, Field
 from axon_planner.guide import Guide
 from axon_planner.outline import clearances
-from axon_planner.planning import PathPlanner, PlanResult, path_length
+from axon_planner.pieces import PieceFollower
+from axon_planner.planning import PLANNERS, PathPlanner, PlanResult, path_length
 from axon_planner.pursuit import PursuitFollower
 from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
 from axon_planner.sequence import SequencePlanner
-from axon_planner.speeds import speeds_along
-from axon_planner.tracker import Follower, FollowStatus, PathFollower
+from axon_planner.tracker import Follower, FollowStatus, PathFollower, within_radius
 
 __all__ = ["CONTROLLERS", "NavStatus", "NavStep", "Navigator", "PathFollower", "PathPlanner", "PlanResult"]
 
@@ -37,6 +37,7 @@ SWITCH_FACTOR = 0.85
 SAME_WAY_M = 0.35
 SAME_GOAL = 0.05  # metres, radians: a path that ends farther from the goal was made for where the goal was before
 LOST_PATH_M = 0.6
+LOST_PIECE_M = 0.3  # a path that was planned to the centimetre is planned anew from farther off
 SKIP_M = 0.3
 BLOCKED_FOR_S = 0.8
 PROGRESS_M = 0.2
@@ -114,6 +115,7 @@ class Navigator:
         self.plan: PlanResult | None = None
         self.path: np.ndarray | None = None
         self.speeds_mps: np.ndarray | None = None  # (N,) along `path`, where the plan has said so
+        self._directions: np.ndarray | None = None
         self.goal: np.ndarray | None = None
         self._plans_itself = True
         self._status, self._reason = NavStatus.IDLE, ""
@@ -174,11 +176,14 @@ class Navigator:
         self.config = self.costmap.config = config
         self.follower = self.make_follower()
         if self.path is not None:
-            self._take(self.path, self.speeds_mps)
+            self._take(self.path, self.speeds_mps, self._directions)
 
-    def make_follower(self) -> Follower:
-        """What follows the path: the drive's own choice, or the configured one."""
-        return CONTROLLERS[self._controller or self.config.controller](self.config)
+    def make_follower(self) -> Follower | PieceFollower:
+        """What follows the path: the drive's own choice, or the configured one; by pieces where paths may have some."""
+        kind = CONTROLLERS[self._controller or self.config.controller]
+        if self.planner.plans_poses or self.config.min_turning_radius_m > 0.0:
+            return PieceFollower(self.config, kind)
+        return kind(self.config)
 
     def _make_planner(self, config: PlannerConfig) -> PathPlanner:
         if config.refine and config.refine_by != self._refines_by:
@@ -187,27 +192,29 @@ class Navigator:
             self._refines_by = config.refine_by
         if config.guide and self.guide is None:
             self.guide = Guide.load(config.guide_model)
-        return PathPlanner(config, self.refiner if config.refine else None, self.guide if config.guide else None)
+        refiner, guide = self.refiner if config.refine else None, self.guide if config.guide else None
+        sequence = self._sequence_planner(config) if config.planner == "sequence" else self.sequence
+        return PathPlanner(config, refiner, guide, sequence)
 
-    def plan_path(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
-        """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive."""
-        return self._plan_with(self.planner, start, goal)
-
-    def plan_sequence(self, start: np.ndarray, goal: np.ndarray) -> PlanResult:
-        """As `plan_path`, but the sequence planner's path where that holds, else the classical one.
-
-        The first call loads `config.sequence_model`; ModelError where there is none.
-        """
+    def _sequence_planner(self, config: PlannerConfig) -> SequencePlanner:
+        """The sequence planner, loaded when it is first asked for."""
         if self.sequence is None:
-            self.sequence = SequencePlanner.load(self.config.sequence_model)
-        return self._plan_with(PathPlanner(self.config, sequence=self.sequence), start, goal)
+            self.sequence = SequencePlanner.load(config.sequence_model)
+        return self.sequence
 
-    def _plan_with(self, planner: PathPlanner, start: np.ndarray, goal: np.ndarray) -> PlanResult:
+    def plan_path(self, start: np.ndarray, goal: np.ndarray, planner: str | None = None) -> PlanResult:
+        """Path from `start` to `goal`, (3,) each, over what is known now; changes nothing in the drive.
+
+        `planner`: one of `planning.PLANNERS`; None: the configured one. ValueError where it does not fit the base,
+        ModelError where it is sequence and its network is not there.
+        """
         static = self.costmap.static
         for name, pose in (("start", start), ("goal", goal)):
             if static is not None and not _within(static, pose):
                 return _outside(name, pose)
-        return planner.plan(self.costmap, start, goal)
+        if planner == "sequence":
+            self.planner.sequence = self._sequence_planner(self.config)
+        return self.planner.plan(self.costmap, start, goal, planner)
 
     def set_map(self, grid: Grid | None) -> None:
         """Lay a map (in the frame of all poses) under the scans."""
@@ -225,12 +232,16 @@ class Navigator:
         self.set_goal(np.array([1.5, 0.0, 0.0]))
         for k in range(3):
             self.step(k * 0.05, np.zeros(3), Twist2(), Scan(ranges + k, *_geometry(scan)), np.zeros(3))
+        for planner in PLANNERS:
+            if not self.planner.refusal_of(planner):
+                self.planner.plan_on(self.costmap.field(), np.zeros(3), np.array([1.5, 0.5, 1.0]), planner)
         for controller in CONTROLLERS.values():
             follower = controller(self.config)
             follower.set_path(np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]))
             follower.step(np.zeros(3), Twist2(), self.costmap.field(), 0.05)
-        if self.refiner is not None:
-            self.refiner.reset_counts()
+        for network in (self.refiner, self.sequence):
+            if network is not None:
+                network.reset_counts()
         self.reset()
 
     def step(
@@ -274,6 +285,7 @@ class Navigator:
         self._reset_drive()
 
     def _reset_drive(self) -> None:
+        self._next_speeds_t_s = -math.inf
         self._began_t_s: float | None = None
         self._halted_since_s: float | None = None
         self._next_plan_t_s = -math.inf
@@ -332,7 +344,7 @@ class Navigator:
             self._replan(t_s, pose, field)
         if self.goal is None or self.path is None:
             return self._brake(velocity, dt_s)
-        if not self._plans_itself:
+        if self.speeds_mps is None:
             self._keep_speeds(t_s, field)
         return self._follow(t_s, pose, velocity, field, dt_s)
 
@@ -340,11 +352,19 @@ class Navigator:
         return self.costmap.field(pose, self.goal)
 
     def _plan_is_due(self, t_s: float, pose: np.ndarray, field: Field) -> bool:
-        if t_s >= self._next_plan_t_s or self.path is None:
+        if self.planner.plans_poses:  # its manoeuvres are driven as they were planned, as long as that is possible
+            if self.path is None:
+                return t_s >= self._next_plan_t_s
+            if self._next_plan_t_s == -math.inf or self._is_lost(pose):
+                return True
+        elif t_s >= self._next_plan_t_s or self.path is None:
             return True
         if t_s < self._next_plan_t_s - self.config.replan_period_s + 0.1:
             return False
         return self.planner.blocked_at(field, self._ahead(pose)) is not None
+
+    def _is_lost(self, pose: np.ndarray) -> bool:
+        return float(np.linalg.norm(self.path[:, :2] - pose[:2], axis=1).min()) > LOST_PIECE_M
 
     def _ahead(self, pose: np.ndarray) -> np.ndarray:
         """What is left of the path, without the part that the base stands on."""
@@ -357,7 +377,7 @@ class Navigator:
         if self.plan.found:
             self._no_path_since_s = None
             if self.path is None or self._is_better(self.plan, pose, field):
-                self._take(self.plan.path, self.plan.speeds_mps)
+                self._take(self.plan.path, self.plan.speeds_mps, self.plan.directions)
             return
         if self._no_path_since_s is None:
             self._no_path_since_s = t_s
@@ -377,7 +397,7 @@ class Navigator:
 
     def _is_better(self, plan: PlanResult, pose: np.ndarray, field: Field) -> bool:
         """Take the new path where it runs the same way, or is clearly cheaper, or the old one is blocked or lost."""
-        if np.linalg.norm(self.path[-1] - plan.path[-1]) > SAME_GOAL:
+        if self.planner.plans_poses or np.linalg.norm(self.path[-1] - plan.path[-1]) > SAME_GOAL:
             return True
         ahead = self._ahead(pose)
         gap = np.linalg.norm(plan.path[:, None, :2] - ahead[None, ::2, :2], axis=2)
@@ -388,24 +408,32 @@ class Navigator:
         return self.planner.cost_along(field, plan.path) < SWITCH_FACTOR * self.planner.cost_along(field, ahead)
 
     def _keep_speeds(self, t_s: float, field: Field) -> None:
-        """Say anew, by what is seen now, how fast a path may be driven that somebody else has planned."""
-        if t_s >= self._next_plan_t_s:
-            self._next_plan_t_s = t_s + self.config.replan_period_s
-            self.follower.set_speeds(speeds_along(self.config, field, self.follower.path))
+        """Say anew, by what is seen now, how fast a path may be driven that came without speeds."""
+        if t_s >= self._next_speeds_t_s:
+            self._next_speeds_t_s = t_s + self.config.replan_period_s
+            self.follower.keep_speeds(field)
 
-    def _take(self, path: np.ndarray, speeds_mps: np.ndarray | None = None) -> None:
-        self.path, self.speeds_mps = path, speeds_mps
-        if not self._plans_itself:
-            self._next_plan_t_s = -math.inf  # of its speeds: at the next step
-        self.follower.set_path(path, SKIP_M if self._plans_itself else 0.0, speeds_mps)
+    def _take(
+        self, path: np.ndarray, speeds_mps: np.ndarray | None = None, directions: np.ndarray | None = None
+    ) -> None:
+        self.path, self.speeds_mps, self._directions = path, speeds_mps, directions
+        self._next_speeds_t_s = -math.inf
+        skip_m = SKIP_M if self._plans_itself else 0.0
+        if isinstance(self.follower, PieceFollower):
+            self.follower.set_path(path, skip_m, speeds_mps, directions)
+        else:
+            self.follower.set_path(path, skip_m, speeds_mps)
 
     def _follow(self, t_s: float, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> Twist2:
         step = self.follower.step(pose, velocity, field, dt_s)
         if step.status is FollowStatus.REACHED:
             self._end(NavStatus.REACHED, "")
             return step.command
+        if step.status is FollowStatus.ASTRAY and self._plans_itself:
+            self._plan_another_manoeuvre(t_s, pose)
+            return step.command
         self._watch_progress(t_s, step.remaining_m, pose)
-        blocked = step.status is FollowStatus.BLOCKED
+        blocked = step.status is FollowStatus.BLOCKED or (step.status is FollowStatus.ASTRAY and not self._plans_itself)
         if not blocked:
             self._blocked_since_s = None
         elif self._blocked_since_s is None:
@@ -425,14 +453,25 @@ class Navigator:
             if self._recovery_place is not None and np.linalg.norm(pose[:2] - self._recovery_place) > NEW_PLACE_M:
                 self._recoveries_here, self._recovery_place = 0, None
 
-    def _start_recovery(self, t_s: float, pose: np.ndarray) -> None:
-        """Back off first; the next time forget what was seen around; then back off again, farther each time."""
+    def _plan_another_manoeuvre(self, t_s: float, pose: np.ndarray) -> None:
+        """Plan from where the base came to stand beside the end of a path or of a piece; this counts as a recovery."""
+        if self._count_recovery(pose):
+            self._finish_recovery(t_s)
+
+    def _count_recovery(self, pose: np.ndarray) -> bool:
+        """Whether there may be one more recovery here; else the drive has ended."""
         if self._recoveries_here >= self.config.max_recoveries:
             self._end(NavStatus.BLOCKED, f"no progress after {self._recoveries_here} recoveries")
-            return
+            return False
         self.recoveries += 1
         self._recoveries_here += 1
         self._recovery_place = pose[:2].copy()
+        return True
+
+    def _start_recovery(self, t_s: float, pose: np.ndarray) -> None:
+        """Back off first; the next time forget what was seen around; then back off again, farther each time."""
+        if not self._count_recovery(pose):
+            return
         if self._recoveries_here % 2 == 0:
             self.costmap.forget_ring(pose, *FORGET_RING_M)
             self._finish_recovery(t_s)
@@ -455,14 +494,15 @@ class Navigator:
         speed = -min(self.config.max_reverse_mps, 0.3)
         blind = t_s - self._recovery_since_s > BACK_OFF_S
         best, best_room = Twist2(), -math.inf
-        for turn in BACK_OFF_TURNS_RADPS:
+        for wish in BACK_OFF_TURNS_RADPS:
+            turn = within_radius(Twist2(speed, 0.0, wish), self.config).wz_radps
             arc = [se2_compose(pose, _moved(Twist2(speed, 0.0, turn), t)) for t in (0.0, 0.25, 0.5, 0.75)]
             room = clearances(self.config, field, np.array(arc))
             if blind and not self._came_along(arc[-1]):
                 continue
             if room.min() > best_room and room.min() >= min(0.5 * field.resolution_m, room[0] - BACK_OFF_TOUCH_M):
                 best, best_room = Twist2(speed, 0.0, turn), room.min()
-        return limit_twist(best, velocity, self.config.limits, dt_s)
+        return within_radius(limit_twist(best, velocity, self.config.limits, dt_s), self.config)
 
     def _leave_trail(self, pose: np.ndarray) -> None:
         if not self._trail or np.linalg.norm(self._trail[-1] - pose[:2]) > TRAIL_SPACING_M:

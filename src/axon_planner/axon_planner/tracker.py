@@ -25,6 +25,7 @@ from axon_planner.costmap import Field
 from axon_planner.outline import Discs, clearances, disc_clearance
 from axon_planner.planning import path_length
 from axon_planner.smoothing import resample, spread
+from axon_planner.speeds import speeds_along
 
 COLLISION_COST = 100.0
 PURSUIT_SPEEDS = (0.15, 0.3, 0.5, 0.75, 1.0)  # of the top speed
@@ -41,6 +42,7 @@ class FollowStatus(Enum):
     RUNNING = "following the path"
     REACHED = "end of the path reached"
     BLOCKED = "no free drive"
+    ASTRAY = "at the end of the path, beside the goal"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ class Follower(ABC):
         """Drive at most at these speeds (L,) at the points of `self.path` (L, 3)."""
         self._way = np.column_stack([self.path, speeds_mps])
 
+    def keep_speeds(self, field: Field) -> None:
+        """Drive at most as fast as the path's cost asks for by what `field` shows."""
+        self.set_speeds(speeds_along(self.config, field, self.path))
+
     def step(self, pose: np.ndarray, velocity: Twist2, field: Field, dt_s: float) -> FollowStep:
         """The command for the next `dt_s` at `pose` (3,), the base's measured `velocity` and obstacles in `field`."""
         if self.path is None:
@@ -120,7 +126,7 @@ class Follower(ABC):
     def stop(self, velocity: Twist2, dt_s: float) -> Twist2:
         """A command that brakes as hard as the limits allow."""
         self._forget()
-        self._last = limit_twist(Twist2(), velocity, self.config.limits, dt_s)
+        self._last = within_radius(limit_twist(Twist2(), velocity, self.config.limits, dt_s), self.config)
         return self._last
 
     @abstractmethod
@@ -152,8 +158,8 @@ class Follower(ABC):
         return FollowStep(command or self.stop(velocity, dt_s), status, end_distance, clearance)
 
     def turn_towards(self, pose, velocity: Twist2, field: Field, dt_s: float, error_rad: float) -> Twist2 | None:
-        """A command that turns on the spot by `error_rad`; None where the base would hit something on the way."""
-        if not self._turn_is_free(field, pose, error_rad):
+        """A command that turns on the spot by `error_rad`; None where the base cannot, or would hit something."""
+        if self.config.min_turning_radius_m > 0.0 or not self._turn_is_free(field, pose, error_rad):
             return None
         limits = self.config.limits
         braking = math.sqrt(2.0 * 0.5 * limits.max_turn_accel_radps2 * abs(error_rad))
@@ -202,7 +208,7 @@ class PathFollower(Follower):
         if clearance < 0.0 and clearance + config.safety_margin_m < self.discs.clearance(field, pose) - 2e-3:
             return FollowStep(self.stop(velocity, dt_s), FollowStatus.BLOCKED, remaining, clearance)
         target = Twist2(float(mean[0, 0]), 0.0, float(mean[0, 1]))
-        self._last = limit_twist(target, blend(self._last, velocity), config.limits, dt_s)
+        self._last = within_radius(limit_twist(target, blend(self._last, velocity), config.limits, dt_s), config)
         return FollowStep(self._last, FollowStatus.RUNNING, remaining, clearance)
 
     def rollout_arguments(self, pose, velocity: Twist2, field: Field, index: int) -> tuple:
@@ -223,6 +229,14 @@ class PathFollower(Follower):
         high = np.minimum(low + 1, self.steps - 1)
         part = (at - low)[:, None]
         self._controls = self._controls[low] * (1.0 - part) + self._controls[high] * part
+
+
+def within_radius(command: Twist2, config: PlannerConfig) -> Twist2:
+    """The command with no more turn than the base's tightest circle allows at its speed; as it is where it has none."""
+    if config.min_turning_radius_m == 0.0:
+        return command
+    most = abs(command.vx_mps) / config.min_turning_radius_m
+    return command._replace(wz_radps=min(max(command.wz_radps, -most), most))
 
 
 def blend(last: Twist2, measured: Twist2) -> Twist2:
@@ -272,7 +286,7 @@ def _weights(config: PlannerConfig) -> np.ndarray:
             config.max_speed_mps, config.max_reverse_mps, config.max_turn_radps, config.max_accel_mps2,
             config.max_decel_mps2, config.max_turn_accel_radps2, config.safety_margin_m, config.cross_track_weight,
             config.heading_weight, config.near_weight, config.near_clearance_m, config.speed_margin_s,
-            config.reverse_weight,
+            config.reverse_weight, 1.0 / config.min_turning_radius_m if config.min_turning_radius_m else 0.0,
         ]
     )  # fmt: skip
 
@@ -283,9 +297,22 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
 
     `path` (L, 4): x, y, yaw and the largest speed there.
     """
-    top, reverse, turn, accel, decel, turn_accel, margin, w_cross, w_heading, w_near, near_m, per_speed, w_back = (
-        weights
-    )
+    (
+        top,
+        reverse,
+        turn,
+        accel,
+        decel,
+        turn_accel,
+        margin,
+        w_cross,
+        w_heading,
+        w_near,
+        near_m,
+        per_speed,
+        w_back,
+        bend,
+    ) = weights
     x, y, yaw, v, w = state
     last = len(path) - 1
     cost, least, left = 0.0, 1e9, 0.0
@@ -296,11 +323,15 @@ def _rollout(controls, state, index, path, spacing, distance, origin, resolution
         cap = min(top, path[i, 3], np.sqrt(1.4 * decel * max(ahead, 0.0)) + 0.05)
         controls[t, 0] = min(max(controls[t, 0], -reverse), cap)
         controls[t, 1] = min(max(controls[t, 1], -turn), turn)
+        if bend > 0.0:  # a base that cannot turn on the spot
+            controls[t, 1] = min(max(controls[t, 1], -bend * abs(controls[t, 0])), bend * abs(controls[t, 0]))
         dv = controls[t, 0] - v
         up = accel if v >= 0.0 else decel
         down = decel if v > 0.0 else accel
         v += min(max(dv, -down * dt), up * dt)
         w += min(max(controls[t, 1] - w, -turn_accel * dt), turn_accel * dt)
+        if bend > 0.0:
+            w = min(max(w, -bend * abs(v)), bend * abs(v))
         middle = yaw + 0.5 * w * dt
         x += v * dt * np.cos(middle)
         y += v * dt * np.sin(middle)

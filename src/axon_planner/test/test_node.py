@@ -190,12 +190,16 @@ def test_compute_path_answers_with_a_path_or_a_code(stage):
     start = ComputePathToPose.Goal(goal=pose(4.0, 0.0), start=pose(1.0, 0.5), use_start=True)
     _, result = stage.finish(stage.send(start))
     assert result.path.poses[0].pose.position.y == pytest.approx(0.5)
+    for planner_id in ("GridBased", "astar", "weighted", "theta", "footprint"):
+        status, result = stage.finish(stage.send(ComputePathToPose.Goal(goal=pose(4.0, 0.0), planner_id=planner_id)))
+        assert status == GoalStatus.STATUS_SUCCEEDED and result.path.poses[-1].pose.position.x == pytest.approx(4.0)
     refused = [
         (pose(2.0, 0.3), "", codes.GOAL_OCCUPIED, "(2.00, 0.30)"),
         (pose(400.0, 0.0), "", codes.GOAL_OUTSIDE_MAP, "(400.00, 0.00)"),
         (pose(4.0, 0.0, frame="nowhere"), "", codes.TF_ERROR, "nowhere"),
         (pose(4.0, 0.0, frame=""), "", codes.TF_ERROR, "frame_id"),
-        (pose(4.0, 0.0), "Smac", codes.INVALID_PLANNER, "Smac"),
+        (pose(4.0, 0.0), "Smac", codes.INVALID_PLANNER, "'theta', 'footprint', 'hybrid'"),
+        (pose(4.0, 0.0), "hybrid", codes.INVALID_PLANNER, "min_turning_radius_m"),
     ]
     for goal, planner_id, code, text in refused:
         status, result = stage.finish(stage.send(ComputePathToPose.Goal(goal=goal, planner_id=planner_id)))
@@ -382,7 +386,7 @@ def test_diagnostics_say_what_became_of_the_refined_paths(stage):
     kept = sum(int(text.split()[-1]) for text in values["classical_paths"].split(", ") if text != "none")
     assert int(tried) > 3 and int(refined) + kept == int(tried)
     assert stage.planner.set_parameters([Parameter("refine", value=False)])[0].successful
-    assert stage.planner.status_values() == {"refined_paths": "off", "guided_searches": "off"}
+    assert stage.planner.status_values() == {"planner": "astar", "refined_paths": "off", "guided_searches": "off"}
 
 
 def test_deactivation_mid_drive_stops_the_robot_and_aborts(stage):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ import pytest
 from axon_core.grids import OCCUPIED, Grid
 from axon_planner.config import PlannerConfig
 from axon_planner.costmap import Costmap
-from axon_planner.planning import PathPlanner, path_length
+from axon_planner.guide import Guide
+from axon_planner.outline import STEP_M, clearance_along
+from axon_planner.planning import PLANNERS, POSE_PLANNERS, PathPlanner, path_length
+from axon_planner.refiner import Refiner
 from axon_planner.search import SearchStatus
+from axon_planner.sequence import SequencePlanner
 from axon_planner.smoothing import elastic_band, resample, segment_cost, shortcut
 
 CONFIG = PlannerConfig(map_size_m=16.0)
@@ -125,6 +130,74 @@ def test_a_robot_too_near_to_a_wall_still_finds_its_way_out():
     assert result.found and result.path[0, :2] == pytest.approx(start[:2])
 
 
+CAR = replace(CONFIG, min_turning_radius_m=0.6)
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_planner_meets_both_ends_and_keeps_clear(seed, planner):
+    config = CAR if planner == "hybrid" else CONFIG
+    costmap = costmap_of(random_map(seed, 15))
+    made = PathPlanner(config, sequence=SequencePlanner(lambda planes, spans: np.zeros((len(spans), 1, 2))))
+    result = made.plan(costmap, START, GOAL, planner)
+    assert result.found, result.reason
+    assert result.path[0] == pytest.approx(START)
+    assert result.path[-1, :2] == pytest.approx(GOAL[:2])
+    assert math.remainder(result.path[-1, 2] - GOAL[2], 2 * math.pi) == pytest.approx(0.0, abs=1e-6)
+    assert made.cost_along(costmap.field(), result.path) < math.inf
+    if planner in POSE_PLANNERS:
+        assert len(result.directions) == len(result.path) - 1
+        half_a_cell = 0.5 * CONFIG.resolution_m
+        assert clearance_along(config, costmap.field(), result.path) >= half_a_cell - STEP_M
+    else:
+        assert result.directions is None
+
+
+def test_a_weighted_plan_costs_at_most_its_weight_and_theta_no_more_than_the_cells():
+    for seed in range(4):
+        costmap = costmap_of(random_map(seed))
+        exact = PathPlanner(CONFIG).plan(costmap, START, GOAL)
+        weighted = PathPlanner(replace(CONFIG, search_weight=2.0)).plan(costmap, START, GOAL, "weighted")
+        assert exact.cost - 1e-6 <= weighted.cost <= 2.0 * exact.cost + 1e-6
+        assert weighted.expanded < exact.expanded
+        assert PathPlanner(CONFIG).plan(costmap, START, GOAL, "theta").cost <= exact.cost + 1e-6
+
+
+def test_what_no_path_may_move_is_not_refined():
+    def refuse(*_):
+        raise AssertionError("a path of poses was given to the refiner")
+
+    refiner = Refiner(refuse)
+    result = PathPlanner(CAR, refiner).plan(costmap_of(random_map(1, 15)), START, GOAL, "hybrid")
+    assert result.found and result.refinement is None and sum(refiner.counts.values()) == 0
+
+
+def test_a_planner_that_does_not_exist_or_does_not_fit_the_base_is_an_error():
+    costmap = costmap_of(random_map(0))
+    for config, planner, text in (
+        (CONFIG, "smac", "smac"),
+        (CONFIG, "hybrid", "min_turning_radius_m above 0"),
+        (CAR, "footprint", "min_turning_radius_m = 0"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            PathPlanner(config).plan(costmap, START, GOAL, planner)
+    with pytest.raises(ValueError, match="planner = 'hybrid'"):
+        replace(CONFIG, planner="hybrid")
+
+
 def test_start_at_the_goal():
     result = PathPlanner(CONFIG).plan(costmap_of(random_map(0)), START, START)
     assert result.found and path_length(result.path) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_the_guide_held_for_the_cost_to_the_goal_can_be_shown():
+    costmap = costmap_of(random_map(1))
+    planner = PathPlanner(CONFIG, guide=Guide.load("guide"))
+    assert planner.guide_grid() is None, "before any search"
+    plan = planner.plan(costmap, START, GOAL)
+    grid = planner.guide_grid()
+    assert set(np.unique(grid.data)) <= set(range(-1, 101)) and grid.data.max() == 100
+    along = grid.data[tuple(grid.cells_of(plan.raw[:: len(plan.raw) // 8]).T)]
+    assert (np.diff(along.astype(int)) < 0).all() and grid.data[tuple(grid.cells_of(GOAL[None, :2])[0])] <= 2
+    held = PathPlanner(CONFIG).cost_of(costmap.field(START, GOAL))
+    assert (grid.data[~np.isfinite(held)] == -1).mean() > 0.99

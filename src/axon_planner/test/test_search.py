@@ -110,6 +110,23 @@ def test_jump_points_find_what_cell_by_cell_search_finds_and_open_fewer(density)
     assert find_path(hall, *ends).expanded < 0.01 * find_path(hall, *ends, np.ones(hall.shape)).expanded
 
 
+@pytest.mark.parametrize("weight", [1.0, 1.1, 1.5, 3.0, 20.0])
+def test_a_weighted_path_costs_at_most_so_many_times_the_cheapest(weight):
+    opened = np.zeros(2)
+    for seed in range(40):
+        blocked, start, goal, cost = random_problem(seed, 0.25, (40, 53))
+        for factors in (cost, np.ones(cost.shape), None):
+            exact, weighted = (find_path(blocked, start, goal, factors, weight=w) for w in (1.0, weight))
+            assert exact.status is weighted.status
+            if exact.found:
+                assert exact.cost - 1e-6 <= weighted.cost <= weight * exact.cost + 1e-6
+                assert path_cost(weighted.cells, factors) == pytest.approx(weighted.cost, rel=1e-6)
+                assert_valid_chain(weighted.cells, blocked)
+            if factors is not None:
+                opened += exact.expanded, weighted.expanded
+    assert opened[1] < opened[0] or weight == 1.0
+
+
 def test_every_ordinary_no_is_a_typed_reason():
     blocked = np.zeros((5, 7), bool)
     blocked[:, 3] = True
@@ -145,6 +162,9 @@ def test_senseless_arrays_raise_with_the_value():
         find_path(np.zeros(3, bool), (0, 0), (0, 0))
     with pytest.raises(ValueError, match=r"0\.5"):
         find_path(np.zeros((3, 3), bool), (0, 0), (0, 0), np.full((3, 3), 0.5))
+    for weight in (0.9, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"weight = {weight}"):
+            find_path(np.zeros((3, 3), bool), (0, 0), (2, 2), weight=weight)
 
 
 def scenario_files() -> list[Path]:

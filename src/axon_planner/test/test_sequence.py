@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from playground import Playground, corridor
 from test_planning import CONFIG, GOAL, START, costmap_of, random_map
 
 from axon_core.geometry import se2_apply, se2_inverse
@@ -16,7 +17,7 @@ from axon_planner.outline import STEP_M, Discs, clearance_along
 from axon_planner.path_cost import COMFORT_M, DriveScales, descend, make_reference
 from axon_planner.planning import PathPlanner, path_length
 from axon_planner.refiner import LONGEST, Refined, Refiner, Verdict, cost_of_drive
-from axon_planner.runtime import Navigator
+from axon_planner.runtime import Navigator, NavStatus
 from axon_planner.sequence import (
     CELL_M,
     CELLS,
@@ -263,7 +264,7 @@ def test_the_refiner_comes_where_the_proposal_does_not_hold():
         Refiner(lambda reference, *_: np.full((2, len(reference.points)), np.nan)),
         sequence=SequencePlanner(HOSTILE["noise"][0]),
     )
-    result = planner.plan(costmap_of(random_map(0)), START, GOAL)
+    result = planner.plan(costmap_of(random_map(0)), START, GOAL, "sequence")
     assert result.found and result.refinement is Verdict.SENSELESS
     assert planner.refiner.counts[Verdict.SENSELESS] == 1 and planner.sequence.counts[Verdict.REFINED] == 0
 
@@ -274,7 +275,7 @@ def test_the_refiner_comes_where_the_proposal_does_not_hold():
 def test_a_model_that_is_not_there_is_refused_by_name():
     driver = Navigator(PlannerConfig(refine=False, sequence_model="no-such.onnx"))
     with pytest.raises(ModelError, match="no-such"):
-        driver.plan_sequence(np.zeros(3), np.array([3.0, 0.0, 0.0]))
+        driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0]), "sequence")
 
 
 def test_a_file_that_is_no_sequence_planner_is_refused_at_once():
@@ -344,8 +345,16 @@ def test_most_proposals_of_the_shipped_network_are_free_and_taken_ones_are_sound
     assert np.mean(free) > 0.5 and taken > 0
 
 
+def test_a_drive_by_it_reaches_its_goal(shipped):
+    config = PlannerConfig(max_speed_mps=1.0, planner="sequence")
+    driver = Navigator(config)
+    driver.set_goal(np.array([5.0, 0.0, 0.0]))
+    assert Playground(config, [[2.0, 0.3, 0.1], [3.5, -0.4, 0.1]], corridor()).drive(driver).status is NavStatus.REACHED
+    assert sum(driver.sequence.counts.values()) > 3
+
+
 def test_the_navigator_plans_with_it_when_asked():
     driver = Navigator(PlannerConfig(refine=False))
-    plan = driver.plan_sequence(np.zeros(3), np.array([3.0, 0.0, 0.0]))
+    plan = driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0]), "sequence")
     assert plan.found and plan.refinement is not None and driver.sequence.name == "sequence"
     assert driver.plan_path(np.zeros(3), np.array([3.0, 0.0, 0.0])).refinement is None

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from axon_core.config import check_config, param
+from axon_core.footprints import Footprint, footprint_from_list, rectangle_footprint
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ class SafetyConfig:
     stamped: bool = param(False, "TwistStamped instead of Twist, in and out", read_only=True)
     base_frame: str = param("base_link", "Frame of the robot's base", read_only=True)
 
+    footprint: tuple[float, ...] = param(
+        (),
+        "Outline's corners x, y, x, y ... in the base frame, as Nav2's in one list; empty for the rectangle below",
+        unit="m",
+        minimum=-10.0,
+        maximum=10.0,
+    )
     footprint_length_m: float = param(0.42, "Length of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_width_m: float = param(0.33, "Width of the footprint's rectangle", unit="m", minimum=0.05, maximum=5.0)
     footprint_center_x_m: float = param(
@@ -52,6 +61,10 @@ class SafetyConfig:
     max_decel_mps2: float = param(2.5, "Braking that the base surely manages", unit="m/s^2", minimum=0.1, maximum=20.0)
     max_turn_accel_radps2: float = param(6.0, "Turning acceleration", unit="rad/s^2", minimum=0.1, maximum=50.0)
 
+    turn_weight_m: float = param(
+        1.0, "Speed that counts as much as 1 rad/s of turning when the nearest command is sought", unit="m",
+        minimum=0.05, maximum=20.0,
+    )  # fmt: skip
     holonomic: bool = param(False, "An omnidirectional base: sideways speed passes, within max_speed_mps")
     obstacle_speed_mps: float = param(
         0.0, "Top speed of obstacles: room for it is kept until the base stands", unit="m/s", minimum=0.0, maximum=5.0
@@ -76,3 +89,16 @@ class SafetyConfig:
         check_config(self)
         if not self.sources or len(set(self.sources)) != len(self.sources):
             raise ValueError(f"sources = {self.sources}: expected at least one name, each once")
+        farthest_m = self.outline.circumscribed_radius_m
+        if 0.0 < self.unseen_radius_m < farthest_m:
+            raise ValueError(
+                f"unseen_radius_m = {self.unseen_radius_m}: expected 0, or more than the {farthest_m:.2f} m to the "
+                "footprint's farthest corner, or what is held for an obstacle is taken for the robot itself"
+            )
+
+    @cached_property
+    def outline(self) -> Footprint:
+        """The outline on the floor, in the base frame."""
+        if self.footprint:
+            return footprint_from_list("footprint", self.footprint)
+        return rectangle_footprint(self.footprint_length_m, self.footprint_width_m, self.footprint_center_x_m)

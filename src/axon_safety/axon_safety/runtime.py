@@ -13,9 +13,12 @@ from axon_core.checks import check_array
 from axon_core.motion import Twist2, check_twist
 from axon_core.scans import Scan
 from axon_safety.arbiter import Arbiter
-from axon_safety.collision import box_distances, brake, ramp_all, stays_clear
+from axon_safety.collision import Scene
 from axon_safety.config import SafetyConfig
+from axon_safety.nearest import nearest_admissible, next_command
 from axon_safety.obstacles import LocalObstacles, moved
+from axon_safety.outline import outline_distances, outline_of
+from axon_safety.picture import ShieldPicture, picture_of
 
 OBSTACLE = "obstacle"
 STALE_SCAN = "stale scan"
@@ -26,7 +29,6 @@ SPEED = "speed limit"
 ACCELERATION = "acceleration limit"
 NOTHING = "nothing"
 
-_SCALES = tuple(np.linspace(1.0, 0.1, 10))
 _MAX_STEP_S = 0.2
 
 
@@ -37,6 +39,20 @@ class ShieldStep(NamedTuple):
     limited_by: str
     source: str
     clearance_m: float
+
+
+class Situation(NamedTuple):
+    """What a step was decided upon: the scene, the wanted command within the speed limits, since when, and the step."""
+
+    scene: Scene
+    target: Twist2
+    dt_s: float
+    step: ShieldStep
+
+    @property
+    def possible(self) -> Twist2:
+        """What the accelerations leave of the wanted command."""
+        return Twist2(*next_command(self.scene, np.array(self.target, dtype=np.float64), self.dt_s))
 
 
 class Shield:
@@ -54,11 +70,12 @@ class Shield:
     def reset(self) -> None:
         """Forget what was seen and said, as after a jump in time or place."""
         config = self.config
-        self._box = _box_of(config)
+        self.outline = outline_of(config.outline)
         self._obstacles = LocalObstacles(
             self._reach_m(), config.memory_radius_m, config.memory_s, config.unseen_radius_m
         )
         self._last: Twist2 | None = None
+        self.situation: Situation | None = None
         self._last_s = math.nan
         self._scan: Scan | None = None
         self._scan_s = -math.inf
@@ -67,7 +84,7 @@ class Shield:
         """Take new parameters; what was seen and the speed of the moment stay."""
         self.config = config
         self.arbiter.timeout_s = config.source_timeout_s
-        self._box = _box_of(config)
+        self.outline = outline_of(config.outline)
         self._obstacles.configure(self._reach_m(), config.memory_radius_m, config.memory_s)
 
     def submit(self, source: str, t_s: float, command: Twist2) -> None:
@@ -101,11 +118,21 @@ class Shield:
         points, distances = self._near_points()
         now = self._present(moving)
         target = Twist2() if fault else self._within_speeds(wanted)
-        chosen, obstructed = self._admissible(points, distances, now, target, dt_s, max(0.0, t_s - self._scan_s))
+        scene = self._scene(points, distances, now, dt_s, max(0.0, t_s - self._scan_s))
+        chosen, obstructed = self._choose(scene, target, dt_s)
         limited_by = fault or (OBSTACLE if obstructed else self._limit_name(wanted, target, chosen))
         self._last, self._last_s = chosen, t_s
         clearance = float(distances.min()) if len(distances) else math.inf
-        return ShieldStep(chosen, limited_by, source, clearance)
+        step = ShieldStep(chosen, limited_by, source, clearance)
+        self.situation = Situation(scene, target, dt_s, step)
+        return step
+
+    def picture(self) -> ShieldPicture | None:
+        """The last step, to be drawn; None before the first."""
+        if self.situation is None:
+            return None
+        scene, _, _, step = self.situation
+        return picture_of(scene, self.situation.possible, step.command, step.limited_by, step.clearance_m)
 
     def _reach_m(self) -> float:
         """How far the base could get from where it is, at full speed, before it stands; and a little."""
@@ -113,7 +140,13 @@ class Shield:
         speed = max(config.max_speed_mps, config.max_reverse_mps)
         acting_s = config.latency_s + _MAX_STEP_S
         travel_m = config.obstacle_speed_mps * (config.scan_timeout_s + acting_s + speed / config.max_decel_mps2)
-        return speed * acting_s + speed**2 / (2.0 * config.max_decel_mps2) + config.footprint_length_m + 0.5 + travel_m
+        return (
+            speed * acting_s
+            + speed**2 / (2.0 * config.max_decel_mps2)
+            + 2.0 * config.outline.circumscribed_radius_m
+            + 0.5
+            + travel_m
+        )
 
     def _elapsed(self, t_s: float, velocity: Twist2) -> float:
         if self._last is None or t_s < self._last_s:
@@ -169,60 +202,32 @@ class Shield:
     def _near_points(self) -> tuple[FloatArray, FloatArray]:
         """Points (N, 2) in the base frame that are not the robot itself, and their distances (N,) from its outline."""
         points = self._obstacles.points()
-        distances = box_distances(points, self._box)
+        distances = outline_distances(points, self.outline.corners)
         obstacle = distances > -self.config.self_hit_depth_m
         return np.ascontiguousarray(points[obstacle]), distances[obstacle]
 
-    def _admissible(
-        self, points: FloatArray, distances: FloatArray, now: Twist2, target: Twist2, dt_s: float, age_s: float
-    ) -> tuple[Twist2, bool]:
-        """Fastest command on the target's arc that leaves room to stop; else a turn, or straight on; else braking.
-
-        Also says whether an obstacle kept the base from the target.
-        """
-        tried: set[Twist2] = set()
-        for index, goal in enumerate(self._goals(target)):
-            candidate = self._ramped(goal, dt_s)
-            if candidate not in tried and self._clear(points, distances, now, candidate, dt_s, age_s):
-                return candidate, index > 0 and bool(tried)
-            tried.add(candidate)
-        return self._ramped(Twist2(), dt_s), True
-
-    def _goals(self, target: Twist2) -> list[Twist2]:
-        """What to try, best first: the target's arc ever slower, one axis of a sideways one, a turn, straight on."""
-        vx, vy, wz = target
-        goals = [Twist2(scale * vx, scale * vy, scale * wz) for scale in _SCALES]
-        if vy:
-            goals += [Twist2(scale * vx, 0.0, wz) for scale in (1.0, 0.5, 0.2)]
-            goals += [Twist2(0.0, scale * vy, wz) for scale in (1.0, 0.5, 0.2)]
-        return [*goals, Twist2(0.0, 0.0, wz), Twist2(0.0, 0.0, 0.5 * wz), Twist2(0.2 * vx, 0.2 * vy, 0.0)]
-
-    def _ramped(self, goal: Twist2, dt_s: float) -> Twist2:
+    def _scene(self, points: FloatArray, distances: FloatArray, now: Twist2, dt_s: float, age_s: float) -> Scene:
         config = self.config
-        if goal == Twist2():
-            return Twist2(*brake(self._last, config.max_decel_mps2, config.max_turn_accel_radps2, dt_s))
-        return Twist2(*ramp_all(self._last, goal, self._limits(), dt_s))
-
-    def _limits(self) -> FloatArray:
-        config = self.config
-        return np.array([config.max_accel_mps2, config.max_decel_mps2, config.max_turn_accel_radps2])
-
-    def _clear(
-        self, points: FloatArray, distances: FloatArray, now: Twist2, candidate: Twist2, dt_s: float, age_s: float
-    ) -> bool:
-        config = self.config
-        return stays_clear(
+        return Scene(
             points,
             distances,
-            np.array(now),
-            np.array(self._last),
-            np.array(candidate),
+            self.outline,
+            np.array(now, dtype=np.float64),
+            np.array(self._last, dtype=np.float64),
             np.array([config.latency_s, max(dt_s, 1.0 / config.rate_hz)]),
-            self._limits(),
+            np.array([config.max_accel_mps2, config.max_decel_mps2, config.max_turn_accel_radps2]),
             np.array([config.margin_m, config.speed_margin_s]),
-            self._box,
             np.array([config.obstacle_speed_mps, age_s if math.isfinite(age_s) else 0.0]),
         )
+
+    def _spread(self) -> FloatArray:
+        """Square of the change on each axis that counts as 1 (m/s)^2; none where the base has no such axis."""
+        return np.array([1.0, 1.0 if self.config.holonomic else 0.0, self.config.turn_weight_m**-2])
+
+    def _choose(self, scene: Scene, target: Twist2, dt_s: float) -> tuple[Twist2, bool]:
+        """The command for the base, and whether an obstacle keeps it from the target."""
+        chosen, obstructed = nearest_admissible(scene, np.array(target, dtype=np.float64), dt_s, self._spread())
+        return Twist2(*chosen), obstructed
 
     def _limit_name(self, wanted: Twist2, target: Twist2, chosen: Twist2) -> str:
         if _differ(chosen, target):
@@ -236,8 +241,3 @@ def _faster(measured: float, commanded: float) -> float:
 
 def _differ(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return any(abs(a - b) > 1e-6 for a, b in zip(one, other, strict=True))
-
-
-def _box_of(config: SafetyConfig) -> FloatArray:
-    """Half length, half width, centre x."""
-    return np.array([0.5 * config.footprint_length_m, 0.5 * config.footprint_width_m, config.footprint_center_x_m])

@@ -12,12 +12,14 @@ from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import LaserScan
 from tf2_ros import StaticTransformBroadcaster
+from visualization_msgs.msg import Marker, MarkerArray
 
 from axon_core.motion import Twist2
 from axon_core.scans import Scan
 from axon_ros.conversions import header, odometry_to_msg, scan_to_msg, twist_from_msg, twist_to_msg
 from axon_ros.qos import COMMAND, RESULT, SENSOR
 from axon_ros.testing import ros, spin_until
+from axon_safety import node as safety_node
 from axon_safety.node import SafetyNode
 
 RAYS, ANGLE_MIN = 271, -0.75 * math.pi
@@ -179,3 +181,52 @@ def test_stamped_commands_by_parameter(node):
         drive(Robot(node, stamped=True))
     finally:
         safety.destroy_node()
+
+
+@pytest.mark.timeout(90)
+def test_a_polygon_by_parameter_and_a_malformed_one_refused_while_running(robot):
+    drive(robot, 0.1)
+    safety = next(n for n in robot.node.executor.get_nodes() if n.get_name() == "safety")
+    bow_tie, box = [0.3, 0.3, -0.3, -0.3, -0.3, 0.3, 0.3, -0.3], [0.3, 0.1, -0.1, 0.1, -0.1, -0.1, 0.3, -0.1]
+    refused = safety.set_parameters([Parameter("footprint", value=bow_tie)])[0]
+    assert not refused.successful and "cross or touch" in refused.reason
+    assert safety.set_parameters([Parameter("footprint", value=box)])[0].successful
+    assert safety.shield.outline.corners.shape == (4, 2) and safety.shield.outline.box[2] == pytest.approx(0.2)
+
+
+@pytest.mark.timeout(90)
+def test_markers_show_what_limits_and_none_are_made_for_nobody(robot, monkeypatch):
+    made: list[MarkerArray] = []
+    shown: list[MarkerArray] = []
+    real = safety_node.markers_of
+    monkeypatch.setattr(safety_node, "markers_of", lambda *args: made.append(real(*args)) or made[-1])
+    robot.distance_m = 0.13  # all around the scanner: the outline is 9 cm ahead of it
+    robot.scanning, robot.wanted = True, Twist2(0.5)
+    assert until(robot, lambda: robot.value("limited_by") == "obstacle")
+    assert made == []
+    robot.node.create_subscription(MarkerArray, "shield_markers", shown.append, RESULT)
+    assert until(robot, lambda: len(shown) >= 3)
+    began_s, count = robot.now_s, len(shown)
+    until(robot, lambda: robot.now_s - began_s > 2.0)
+    assert (len(shown) - count) / (robot.now_s - began_s) < 12.0  # slower than the commands
+    markers = {marker.ns: marker for marker in shown[-1].markers}
+    assert list(markers) == ["", "footprint", "wanted", "wanted_stop", "chosen", "chosen_stop", "limiting", "reason"]
+    assert markers[""].action == Marker.DELETEALL
+    assert {marker.header.frame_id for marker in shown[-1].markers} == {"base_link"}
+    assert len(markers["footprint"].points) == 5 and len(markers["limiting"].points) > 0
+    assert len(markers["wanted"].points) >= 2
+    assert "obstacle" in markers["reason"].text and "m/s" in markers["reason"].text
+    assert markers["footprint"].color.r > markers["footprint"].color.g > 0.0
+
+
+@pytest.mark.timeout(90)
+def test_free_space_is_shown_green_and_without_limiting_points(robot):
+    shown: list[MarkerArray] = []
+    robot.node.create_subscription(MarkerArray, "shield_markers", shown.append, RESULT)
+    drive(robot)
+    seen = len(shown)
+    assert until(robot, lambda: len(shown) > seen + 1)
+    markers = {marker.ns: marker for marker in shown[-1].markers}
+    assert "limiting" not in markers and markers["footprint"].color.g > 0.8
+    end, stop_m = markers["chosen"].points[-1], 0.2 * (0.08 + 1.0 / 30.0) + 0.2**2 / 5.0
+    assert end.y == pytest.approx(0.0, abs=1e-6) and end.x == pytest.approx(stop_m, rel=0.2)  # rolled out in steps
