@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import guide_movingai
 import guide_mpd
+import guide_robot
 import movingai
 import numpy as np
 import pytest
 import torch
 from harness import make_parser
 
+from axon_planner.config import PlannerConfig
 from axon_planner.guide import Moves, guided_path
 from axon_planner.guide_lattice import channel_scales
 from training import guide as recipe
@@ -107,3 +109,9 @@ def test_a_small_set_is_measured_within_the_bound_and_at_its_published_lengths(t
     (tmp_path / "a.map.scen").write_text("version 1\n" + rows[0][1].replace(rows[0][1].split("\t")[-1], "0.5\n"))
     with pytest.raises(ValueError, match="the scenario says"):
         guide_movingai.main(make_parser("guide-movingai", guide_movingai).parse_args(arguments))
+
+
+def test_a_robots_costmap_is_searched_within_the_bound_of_its_planner():
+    numbers = guide_robot.main(make_parser("guide-robot", guide_robot).parse_args(["--worlds", "1"]))
+    assert numbers["bound_violations"] == 0 and numbers["problems"] >= 1
+    assert 1.0 <= numbers["cost_ratio"] <= numbers["bound"] == PlannerConfig().guide_bound

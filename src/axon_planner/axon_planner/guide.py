@@ -86,6 +86,7 @@ class Ahead:
     graph: Graph
     sweep: Sweep
     zoom: int
+    shape: tuple[int, int]
     moves: Moves
 
     @property
@@ -93,9 +94,9 @@ class Ahead:
         """Nodes of the lattice that have been settled so far."""
         return int(self.sweep.counts[1])
 
-    def cost_to_go(self, shape: tuple[int, int]) -> np.ndarray:
-        """Predicted cost (H, W) float32 from each cell of a map of that shape to the goal, inf where it sees no way."""
-        return read_all(self.graph, self.sweep, self.zoom, *shape)
+    def cost_to_go(self) -> np.ndarray:
+        """Predicted cost (H, W) float32 from each cell of the map to the goal, inf where there is no way."""
+        return read_all(self.graph, self.sweep, self.zoom, *self.shape)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Reading:
             raise ValueError(f"goal cell ({row}, {col}) outside the map {self.shape}")
         drawn = None if start is None else (int(start[0]) * self.zoom, int(start[1]) * self.zoom)
         sweep = begin_sweep(self.graph, row * self.zoom, col * self.zoom, drawn)
-        return Ahead((row, col), self.graph, sweep, self.zoom, self.moves)
+        return Ahead((row, col), self.graph, sweep, self.zoom, self.shape, self.moves)
 
 
 class Guide:
@@ -206,7 +207,7 @@ def guided_path(
 
     `ahead` orders the search by equation (2), `greed` is its e (by default that of the moves); without one this is
     weighted A*, f = g + bound h. `cost` (H, W), at least 1 everywhere, weighs a cell's length. Bad arrays and an
-    `ahead` of another goal raise ValueError.
+    `ahead` of another goal or map raise ValueError.
     """
     blocked = _check(blocked, cost, goal, ahead, bound, moves)
     refused = refusal(blocked, start, goal)
@@ -227,7 +228,10 @@ def _check(blocked, cost, goal, ahead, bound, moves) -> np.ndarray:
         raise ValueError(f"bound {bound}: expected at least 1")
     if ahead is not None and (ahead.goal != (int(goal[0]), int(goal[1])) or ahead.moves is not moves):
         raise ValueError(f"ahead is of goal {ahead.goal}, {ahead.moves.value}: expected {goal}, {moves.value}")
-    return check_grid(blocked, cost)
+    blocked = check_grid(blocked, cost)
+    if ahead is not None and ahead.shape != blocked.shape:
+        raise ValueError(f"ahead is of a map {ahead.shape}: expected {blocked.shape} like blocked")
+    return blocked
 
 
 def _no(status: SearchStatus, reason: str, expanded: int) -> GuidedResult:
@@ -280,7 +284,7 @@ class _Search:
 def _nothing_ahead() -> Ahead:
     """What stands in for a lattice in a search without one: no node."""
     graph = lay(np.zeros((BLOCK, BLOCK), bool), np.ones((1, 1, CHANNELS), np.float32), False)
-    return Ahead((0, 0), graph, begin_sweep(graph, 0, 0), 1, Moves.OCTILE)
+    return Ahead((0, 0), graph, begin_sweep(graph, 0, 0), 1, (BLOCK, BLOCK), Moves.OCTILE)
 
 
 @njit(cache=True)
@@ -306,10 +310,9 @@ def _expand(factor, rules, order, cost, parent, slot, remains, keys, cells, asid
     last = counts[2] + budget
     while counts[0] > 0:
         if counts[3] == 0 and cells[0] == goal:
-            # Weighted A* needs no proof: bound h is consistent but for its factor (Likhachev et al. 2003, theorem 1).
-            if order[3] == np.inf or cost[goal] <= bound * _least_left(
-                cost, cells, aside, counts, width, goal, diagonal
-            ):
+            if order[3] == np.inf:  # weighted A* needs no proof, as h is consistent (Likhachev et al. 2003)
+                return DONE
+            if cost[goal] <= bound * _least_left(cost, cells, aside, counts, width, goal, diagonal):
                 return DONE
             _prove(cost, slot, keys, cells, aside, counts, width, goal, diagonal, bound)
         if counts[3] == 1 and keys[0] >= cost[goal] - 1e-9:

@@ -196,7 +196,7 @@ class PathPlanner:
         if self._guided is None:
             return None
         ahead, blocked, field = self._guided
-        cost = ahead.cost_to_go(blocked.shape)
+        cost = ahead.cost_to_go()
         known = np.isfinite(cost) & ~blocked
         share = np.where(known, cost, 0.0) / max(float(cost[known].max(initial=0.0)), 1e-6)
         percent = np.where(known, np.rint(100.0 * share), -1.0).astype(np.int8)

@@ -125,14 +125,14 @@ def test_without_knowledge_the_lattice_gives_about_the_distances_of_an_empty_map
     dy, dx = (np.abs(np.arange(n) - g) for n, g in zip(shape, goal, strict=True))
     longer, shorter = np.maximum.outer(dy, dx), np.minimum.outer(dy, dx)
     straight = longer + (moves.diagonal - 1.0) * shorter
-    predicted = ahead.cost_to_go(shape)
+    predicted = ahead.cost_to_go()
     assert (predicted >= straight - 1.0).all() and (predicted <= 1.1 * straight + 8.0).all()
 
 
 def test_costs_between_two_places_are_the_same_both_ways():
     blocked, start, goal = random_map(11, shape=(70, 80), share=0.1)
     reading = Guide(noise(5)).read(blocked)
-    there, back = reading.towards(goal).cost_to_go(blocked.shape), reading.towards(start).cost_to_go(blocked.shape)
+    there, back = reading.towards(goal).cost_to_go(), reading.towards(start).cost_to_go()
     assert there[start] == pytest.approx(back[goal], rel=1e-5)
 
 
@@ -142,7 +142,7 @@ def test_dearer_edges_never_make_a_way_cheaper():
     cells, answer = network_input(blocked, Moves.OCTILE)[0], reading.graph.answer
     dearer = answer * np.random.default_rng(0).uniform(1.0, 3.0, answer.shape)
     raised = Reading(lay(cells[0, 0] > 0.5, dearer, False), reading.zoom, reading.shape, reading.moves)
-    before, after = (r.towards(goal).cost_to_go(blocked.shape) for r in (reading, raised))
+    before, after = (r.towards(goal).cost_to_go() for r in (reading, raised))
     assert (after >= before - 1e-4)[~blocked].all() and (after > before + 1e-3).any()
 
 
@@ -178,6 +178,8 @@ def test_ordinary_noes_are_results_and_bad_input_is_refused():
     ahead = Guide(plain).read(blocked).towards((8, 8))
     with pytest.raises(ValueError, match="ahead is of goal"):
         guided_path(blocked, (0, 0), (1, 1), ahead)
+    with pytest.raises(ValueError, match="ahead is of a map"):
+        guided_path(np.zeros((9, 40), bool), (0, 0), (8, 8), ahead)
     with pytest.raises(ValueError, match="bound"):
         guided_path(blocked, (0, 0), (1, 1), bound=0.9)
     with pytest.raises(ValueError, match="outside the map"):

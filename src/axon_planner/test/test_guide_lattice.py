@@ -44,7 +44,7 @@ def test_the_lattice_sees_a_way_exactly_where_there_is_one(moves, shape, share):
     reading, region = Guide(any_costs(1)).read(blocked, moves), regions(blocked, moves)
     for goal in np.argwhere(~blocked)[::150]:
         goal = tuple(map(int, goal))
-        assert (np.isfinite(reading.towards(goal).cost_to_go(shape)) == (region == region[goal])).all()
+        assert (np.isfinite(reading.towards(goal).cost_to_go()) == (region == region[goal])).all()
 
 
 def test_two_sides_of_a_wall_of_one_cell_are_as_far_as_the_way_through_its_door():
@@ -52,7 +52,7 @@ def test_two_sides_of_a_wall_of_one_cell_are_as_far_as_the_way_through_its_door(
     blocked[:, 41], blocked[70, 41] = True, False
     ahead = Guide(untaught).read(blocked).towards((10, 44))
     exact = guided_path(blocked, (10, 38), (10, 44), bound=1.0).cost
-    assert exact > 120.0 and ahead.cost_to_go(blocked.shape)[10, 38] == pytest.approx(exact, rel=0.03)
+    assert exact > 120.0 and ahead.cost_to_go()[10, 38] == pytest.approx(exact, rel=0.03)
 
 
 def test_edges_lead_both_ways_at_the_same_cost():
@@ -74,7 +74,7 @@ def test_a_sweep_towards_a_start_settles_fewer_nodes_and_never_finds_less_than_t
         whole, drawn = reading.towards(goal), reading.towards(goal, start)
         found = [guided_path(blocked, start, goal, ahead, moves=moves) for ahead in (whole, drawn)]
         assert 0 < drawn.swept < whole.swept and all(f.found for f in found)
-        exact, reached = whole.cost_to_go(blocked.shape)[start], drawn.cost_to_go(blocked.shape)[start]
+        exact, reached = whole.cost_to_go()[start], drawn.cost_to_go()[start]
         assert reached >= exact - 1e-3
         if equal:  # distances of an empty map: what is expected to remain is then never too much
             assert reached == pytest.approx(exact, rel=1e-5)
@@ -84,8 +84,8 @@ def test_costs_of_cells_weigh_the_lattice_by_their_mean_over_a_block():
     blocked = np.random.default_rng(7).random((80, 84)) < 0.2
     goal = tuple(map(int, np.argwhere(~blocked)[2000]))
     guide = Guide(untaught)
-    plain = guide.read(blocked).towards(goal).cost_to_go(blocked.shape)
-    even = guide.read(blocked, cost=np.full(blocked.shape, 2.5)).towards(goal).cost_to_go(blocked.shape)
+    plain = guide.read(blocked).towards(goal).cost_to_go()
+    even = guide.read(blocked, cost=np.full(blocked.shape, 2.5)).towards(goal).cost_to_go()
     reached = np.isfinite(plain)
     assert even[reached] == pytest.approx(2.5 * plain[reached], rel=1e-5)
     cost = np.random.default_rng(8).uniform(1.0, 9.0, (8, 12))
