@@ -198,7 +198,7 @@ def test_compute_path_answers_with_a_path_or_a_code(stage):
         (pose(400.0, 0.0), "", codes.GOAL_OUTSIDE_MAP, "(400.00, 0.00)"),
         (pose(4.0, 0.0, frame="nowhere"), "", codes.TF_ERROR, "nowhere"),
         (pose(4.0, 0.0, frame=""), "", codes.TF_ERROR, "frame_id"),
-        (pose(4.0, 0.0), "Smac", codes.INVALID_PLANNER, "'footprint', 'hybrid'"),
+        (pose(4.0, 0.0), "Smac", codes.INVALID_PLANNER, "'theta', 'sequence', 'footprint', 'hybrid'"),
         (pose(4.0, 0.0), "hybrid", codes.INVALID_PLANNER, "min_turning_radius_m"),
     ]
     for goal, planner_id, code, text in refused:
