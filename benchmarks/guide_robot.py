@@ -15,7 +15,7 @@ import argparse
 from collections.abc import Iterator
 
 import numpy as np
-from refiner import tasks, worlds
+from refiner import places
 from stopwatch import best_of
 
 from axon_planner.config import PlannerConfig
@@ -53,9 +53,9 @@ def main(args: argparse.Namespace) -> dict[str, float]:
 def problems(args: argparse.Namespace) -> Iterator[tuple[np.ndarray, tuple[int, int], tuple[int, int]]]:
     """Cost (H, W) of each cell, inf where blocked, with start and goal cells."""
     planner = PathPlanner(PlannerConfig(map_size_m=24.0))
-    for number, (world, costmap) in enumerate(worlds(args)):
-        for start, goal in tasks(world, costmap, np.random.default_rng([args.seed, number]), args.paths):
-            field = costmap.field(start, goal)
+    for number, place in enumerate(places(args, apartments=0)):
+        for start, goal in place.tasks(np.random.default_rng([args.seed, number]), args.paths):
+            field = place.costmap.field(start, goal)
             yield planner.cost_of(field), field.cell_of(start), field.cell_of(goal)
 
 

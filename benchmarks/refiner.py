@@ -96,7 +96,7 @@ def main(args: argparse.Namespace) -> dict[str, float]:
     planner = PathPlanner(PlannerConfig(map_size_m=MAP_SIZE_M))
     scores: dict[str, list[Score]] = {method: [] for method in METHODS}
     ratios = []
-    for number, place in enumerate(places(args)):
+    for number, place in enumerate(places(args, args.apartments)):
         rng = np.random.default_rng([args.seed, number])
         for start, goal in place.tasks(rng, args.paths):
             case = plan(planner, place.costmap, start, goal)
@@ -159,7 +159,7 @@ def compile_all(
     sequence.reset_counts()
 
 
-def places(args: argparse.Namespace) -> Iterator[Place]:
+def places(args: argparse.Namespace, apartments: int) -> Iterator[Place]:
     """BARN worlds and apartments, each with a costmap that knows it all."""
     data = str(args.data) if args.data else None
     first = 1000 * (args.seed + 1)
@@ -173,7 +173,7 @@ def places(args: argparse.Namespace) -> Iterator[Place]:
         yield BarnPlace(
             names[k], costmap_of(names[k], data), load_barn(args.data, index) if data else generate_barn(index)
         )
-    for i in range(args.apartments):
+    for i in range(apartments):
         name = f"apartment:{(first + i) % (LAST_SEED + 1)}"
         yield Apartment(name, costmap_of(name, None))
 

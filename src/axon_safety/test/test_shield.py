@@ -161,7 +161,8 @@ def test_touching_distance_ahead_still_lets_the_base_back_out_and_turn_away():
     scan = exact_scan([], wall)
     assert settle(new_shield(unseen_radius_m=0.0), Twist2(-0.3), scan)[-1].command.vx_mps == pytest.approx(-0.3)
     beside = exact_scan([], np.array([[-0.6, 0.175, 3.0, 0.175]]))
-    assert settle(new_shield(), Twist2(0.5, 0.0, 0.1), beside)[-1].command.vx_mps > 0.02  # along the wall
+    along = settle(new_shield(), Twist2(0.5, 0.0, 0.1), beside)[-10:]
+    assert np.mean([step.command.vx_mps for step in along]) > 0.02  # along the wall, if in pulses
     free_turn = settle(new_shield(), Twist2(0.0, 0.0, 1.0), exact_scan([[0.36, 0.0, 0.05]]))[-1]
     assert free_turn.command.wz_radps == 1.0
 
