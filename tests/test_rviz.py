@@ -163,4 +163,4 @@ def test_names_are_unique_and_everything_is_drawn_in_the_map() -> None:
 
 def test_maps_are_asked_for_though_they_were_published_before() -> None:
     latched = {one.topic for one in DISPLAYS if one.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL}
-    assert latched == {"/robot_description", "/map", "/costmap"}
+    assert latched == {"/robot_description", "/map", "/costmap", "/guide_cost"}
