@@ -367,7 +367,9 @@ def metrics_of(scores: dict[str, list[Score]], fallback_rate: float) -> dict[str
     if not scores["astar"]:
         raise ValueError("no path in any world: nothing to measure")
     numbers: dict[str, float] = {"paths": len(scores["astar"]), "fallback_rate": fallback_rate}
-    print(f"{'':<9}{'collisions':>11}{'clearance m':>13}{'least m':>9}{'rad/m':>7}{'length':>8}{'drive s':>9}{'ms':>8}")
+    print(
+        f"{'':<13}{'collisions':>11}{'clearance m':>13}{'least m':>9}{'rad/m':>7}{'length':>8}{'drive s':>9}{'ms':>8}"
+    )
     for method, rows in scores.items():
         values = np.array([tuple(vars(row).values()) for row in rows], dtype=float)
         mean, tag = values.mean(axis=0), "" if method == "refiner" else f"_{method}"
@@ -383,7 +385,7 @@ def metrics_of(scores: dict[str, list[Score]], fallback_rate: float) -> dict[str
             f"time{tag}_ms": float(np.median(values[:, 6])),
         }
         print(
-            f"{method:<9}{values[:, 0].sum():>11.0f}{mean[1]:>13.4f}{mean[2]:>9.4f}{mean[3]:>7.2f}{mean[4]:>8.4f}"
+            f"{method:<13}{values[:, 0].sum():>11.0f}{mean[1]:>13.4f}{mean[2]:>9.4f}{mean[3]:>7.2f}{mean[4]:>8.4f}"
             f"{mean[5]:>9.2f}{np.median(values[:, 6]):>8.2f}"
         )
     return numbers
